@@ -1,0 +1,170 @@
+"""The graph: nodes and edges in one networkx.MultiDiGraph, outputs by name."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import networkx as nx
+
+from .types import NodeType, Size, TensorType
+
+Attributes = dict[str, object]
+
+
+class GraphError(ValueError):
+    """A graph breaks a rule; the message names the node and the rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a node comes from: the layer, the phase, and the user's line that called the layer."""
+
+    layer: str = ""
+    phase: str = "forward"  # or backward, update
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.layer}:{self.phase}"
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """One operation. Its operands are the graph's in-edges, keyed by position: never kept here."""
+
+    name: str
+    op: str
+    attrs: Attributes
+    type: NodeType
+    scope: Scope
+    index: int = field(repr=False)
+
+    @property
+    def tensor(self) -> TensorType:
+        """The type of a node that has one result."""
+        if not isinstance(self.type, TensorType):
+            raise GraphError(f"%{self.name} ({self.op}) has several results; use item to take one")
+        return self.type
+
+    def __repr__(self) -> str:
+        return f"%{self.name}"
+
+
+class Graph:
+    """A pure program over tensors: a DAG whose sources are inputs and constants.
+
+    `outputs` maps a result's name to its node, in order. A state input "w" is updated when an
+    output has its name.
+    """
+
+    def __init__(self, name: str = "graph") -> None:
+        self.name = name
+        self.nx = nx.MultiDiGraph()
+        self.outputs: dict[str, Node] = {}
+        self._by_name: dict[str, Node] = {}
+        self._counter = itertools.count()
+
+    def add(
+        self,
+        op: str,
+        operands: Sequence[Node] = (),
+        attrs: Attributes | None = None,
+        *,
+        type: NodeType,
+        scope: Scope = Scope(),
+        name: str | None = None,
+    ) -> Node:
+        """Appends a node; `name` is made unique when it is left out.
+
+        Raises:
+            GraphError: when the name is taken or an operand is not in this graph.
+        """
+        index = next(self._counter)
+        if name is None:
+            name = f"{op}_{index}"
+            while name in self._by_name:
+                name += "_"
+        elif name in self._by_name:
+            raise GraphError(f"%{name}: the name is taken by another node")
+        node = Node(name, op, attrs or {}, type, scope, index)
+        for operand in operands:
+            if operand not in self.nx:
+                raise GraphError(f"%{name}: operand {operand} is not a node of this graph")
+        self.nx.add_node(node)
+        self._by_name[name] = node
+        for position, operand in enumerate(operands):
+            self.nx.add_edge(operand, node, position)
+        return node
+
+    def __getitem__(self, name: str) -> Node:
+        return self._by_name[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def __len__(self) -> int:
+        return len(self.nx)
+
+    def operands(self, node: Node) -> list[Node]:
+        """The node's operands in order of position."""
+        edges = [(key, source) for source, _, key in self.nx.in_edges(node, keys=True)]
+        if len(edges) > 1:
+            edges.sort(key=lambda edge: edge[0])
+        return [source for _, source in edges]
+
+    def users(self, node: Node) -> list[Node]:
+        """The nodes that read this one, each once, in order of creation."""
+        return sorted(self.nx.successors(node), key=lambda user: user.index)
+
+    def nodes(self) -> list[Node]:
+        """All nodes, operands before users, otherwise in order of creation.
+
+        Raises:
+            GraphError: when the graph has a cycle, naming the nodes on it.
+        """
+        try:
+            return list(nx.lexicographical_topological_sort(self.nx, key=lambda n: n.index))
+        except nx.NetworkXUnfeasible:
+            cycle = " -> ".join(str(u) for u, *_ in nx.find_cycle(self.nx))
+            raise GraphError(f"the graph has a cycle: {cycle}") from None
+
+    def inputs(self, role: str | None = None) -> list[Node]:
+        """The input nodes (of one role), in order of creation."""
+        found = (n for n in self.nx if n.op == "input" and role in (None, n.attrs["role"]))
+        return sorted(found, key=lambda node: node.index)
+
+    def live(self) -> set[Node]:
+        """The nodes that some output depends on."""
+        alive: set[Node] = set()
+        stack = list(self.outputs.values())
+        while stack:
+            node = stack.pop()
+            if node not in alive:
+                alive.add(node)
+                stack.extend(self.nx.predecessors(node))
+        return alive
+
+    def symbols(self) -> list[str]:
+        """The names of the symbolic dimensions of the inputs, sorted."""
+        dims = itertools.chain.from_iterable(n.tensor.shape for n in self.inputs())
+        return sorted({s for dim in dims if isinstance(dim, Size) for s in dim.symbols})
+
+    def import_node(self, node: Node, operands: Sequence[Node], **changes: object) -> Node:
+        """Adds a copy of another graph's node over this graph's operands, name kept if free."""
+        attrs = dict(node.attrs)
+        attrs.update(changes)
+        # Numbered names follow the new graph's numbering.
+        numbered = node.name == f"{node.op}_{node.index}"
+        name = None if numbered or node.name in self._by_name else node.name
+        return self.add(node.op, operands, attrs, type=node.type, scope=node.scope, name=name)
+
+    def copy(self, keep: set[Node] | None = None) -> tuple[Graph, dict[Node, Node]]:
+        """A copy (of the nodes in `keep`, when given) and the map from old nodes to new."""
+        result = Graph(self.name)
+        new: dict[Node, Node] = {}
+        for node in self.nodes():
+            if keep is None or node in keep:
+                new[node] = result.import_node(node, [new[o] for o in self.operands(node)])
+        result.outputs = {name: new[node] for name, node in self.outputs.items()}
+        return result, new

@@ -1,0 +1,284 @@
+"""The text form of graphs: `to_text` prints one, `parse` reads it back to an equal graph.
+
+One line a node, operands before users:
+
+    graph predict {
+      %x = input() {role="data"} : f32[batch, 4]
+      %w = input() {role="state"} : f32[4, 3]
+      %z = matmul(%x, %w) {transpose_a=false, transpose_b=false} : f32[batch, 3]  @dense:forward
+      return y=%z
+    }
+
+A body graph is an attribute printed in braces of its own. `//` starts a comment.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from .graph import Attributes, Graph, GraphError, Node, Scope
+from .ops import ANNOTATIONS, OPS
+from .types import DTYPES, Dim, NodeType, Size, TensorType, short_dtype
+
+
+def to_text(graph: Graph, indent: str = "") -> str:
+    """The complete text form of a graph; parses back to an equal one."""
+    lines = [f"graph {graph.name} {{"]
+    lines += [f"{indent}  {_line(graph, node, indent + '  ')}" for node in graph.nodes()]
+    results = ", ".join(f"{_key(name)}=%{node.name}" for name, node in graph.outputs.items())
+    lines += [f"{indent}  return {results}".rstrip(), indent + "}"]
+    return "\n".join(lines) + ("" if indent else "\n")
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(_NAME, name) else json.dumps(name)
+
+
+def _line(graph: Graph, node: Node, indent: str) -> str:
+    operands = ", ".join(f"%{o.name}" for o in graph.operands(node))
+    attrs = ", ".join(f"{key}={_value(v, indent)}" for key, v in node.attrs.items())
+    line = f"%{node.name} = {node.op}({operands}){f' {{{attrs}}}' if attrs else ''}"
+    line += f" : {_type(node.type)}"
+    if node.scope.layer or node.scope.phase != "forward":
+        line += f"  @{node.scope}"
+    if node.scope.where:
+        line += f"  {json.dumps(node.scope.where)}"
+    return line
+
+
+def _type(type_: NodeType) -> str:
+    return str(type_) if isinstance(type_, TensorType) else f"({', '.join(map(str, type_))})"
+
+
+def _value(value: object, indent: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value if value in DTYPES else json.dumps(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    if isinstance(value, np.ndarray):
+        numbers = ", ".join(_value(v, indent) for v in value.ravel().tolist())
+        return f"array({TensorType(short_dtype(value.dtype), value.shape)}, {numbers})"
+    if isinstance(value, Graph):
+        return to_text(value, indent)
+    return str(value)  # int, float (repr round-trips), Size
+
+
+_NAME = r"[A-Za-z_][\w./-]*"
+_TOKEN = re.compile(
+    rf"""\s*(?://[^\n]*\n\s*)*(?:
+    (?P<string>"(?:[^"\\]|\\.)*")
+  | (?P<number>-?(?:inf\b|nan\b|\d+\.\d*(?:e[+-]?\d+)?|\d+(?:e[+-]?\d+)?))
+  | (?P<value>%[\w./-]+)
+  | (?P<name>{_NAME})
+  | (?P<mark>[{{}}()\[\]=,:@*])
+)""",
+    re.VERBOSE,
+)
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens: list[tuple[str, str, int]] = list(self._tokenise(text))
+        self.at = 0
+
+    def _tokenise(self, text: str) -> Iterator[tuple[str, str, int]]:
+        at = 0
+        end = len(re.sub(r"(?:\s|//[^\n]*(?:\n|$))+$", "", text))
+        while at < end:
+            match = _TOKEN.match(text, at)
+            if match is None:
+                raise self.error(f"unexpected character {text[at:].lstrip()[:1]!r}", at)
+            kind = match.lastgroup or ""
+            yield kind, match[kind], match.start(kind)
+            at = match.end()
+
+    def error(self, message: str, at: int | None = None) -> GraphError:
+        if at is None:
+            at = self.tokens[min(self.at, len(self.tokens) - 1)][2] if self.tokens else 0
+        line = self.text.count("\n", 0, at) + 1
+        shown = self.text.splitlines()[line - 1].strip() if self.text else ""
+        return GraphError(f"line {line}: {message}\n    {shown}")
+
+    def peek(self, *marks: str) -> bool:
+        return self.at < len(self.tokens) and self.tokens[self.at][1] in marks
+
+    def accept(self, mark: str) -> bool:
+        if self.peek(mark):
+            self.at += 1
+            return True
+        return False
+
+    def expect(self, mark: str) -> None:
+        if not self.accept(mark):
+            got = self.tokens[self.at][1] if self.at < len(self.tokens) else "the end"
+            raise self.error(f"expected {mark!r}, got {got!r}")
+
+    def take(self, kind: str, what: str) -> str:
+        if self.at >= len(self.tokens) or self.tokens[self.at][0] != kind:
+            got = self.tokens[self.at][1] if self.at < len(self.tokens) else "the end"
+            raise self.error(f"expected {what}, got {got!r}")
+        self.at += 1
+        return self.tokens[self.at - 1][1]
+
+    def graph(self) -> Graph:
+        self.expect("graph")
+        graph = Graph(self.take("name", "the graph's name"))
+        self.expect("{")
+        while not self.peek("return"):
+            self.node(graph)
+        self.expect("return")
+        while not self.peek("}"):
+            quoted = self.tokens[self.at][0] == "string"
+            name = json.loads(self.take("string", "a name")) if quoted else self.take(
+                "name", "an output's name"
+            )
+            self.expect("=")
+            graph.outputs[name] = self.operand(graph)
+            if not self.accept(","):
+                break
+        self.expect("}")
+        return graph
+
+    def operand(self, graph: Graph) -> Node:
+        name = self.take("value", "a value such as %x")[1:]
+        if name not in graph:
+            self.at -= 1
+            raise self.error(f"%{name} is read before it is defined")
+        return graph[name]
+
+    def node(self, graph: Graph) -> None:
+        start = self.at
+        name = self.take("value", "a node such as %x, or return")[1:]
+        self.expect("=")
+        op = self.take("name", "an op")
+        if op not in OPS:
+            self.at -= 1
+            raise self.error(f"unknown op {op!r}")
+        self.expect("(")
+        operands = []
+        while not self.accept(")"):
+            operands.append(self.operand(graph))
+            if not self.peek(")"):
+                self.expect(",")
+        attrs: Attributes = {}
+        if self.accept("{"):
+            while not self.accept("}"):
+                key = self.take("name", "an attribute's name")
+                self.expect("=")
+                attrs[key] = self.value(op, key)
+                if not self.peek("}"):
+                    self.expect(",")
+        self.expect(":")
+        type_ = self.type()
+        scope = Scope()
+        if self.accept("@"):
+            layer = self.take("name", "a layer") if not self.peek(":") else ""
+            self.expect(":")
+            scope = Scope(layer, self.take("name", "a phase"))
+        if self.at < len(self.tokens) and self.tokens[self.at][0] == "string":
+            where = json.loads(self.take("string", "a place"))
+            scope = Scope(scope.layer, scope.phase, where)
+        try:
+            graph.add(op, operands, attrs, type=type_, scope=scope, name=name)
+        except GraphError as error:
+            self.at = start
+            raise self.error(str(error)) from None
+
+    def value(self, op: str, key: str) -> object:
+        kind = OPS[op].attributes.get(key) or ANNOTATIONS.get(key)
+        if kind is None:
+            raise self.error(f"{op} has no attribute {key!r}")
+        if kind == "str":
+            return json.loads(self.take("string", "a string"))
+        if kind == "bool":
+            return self.boolean()
+        if kind == "dtype":
+            return self.dtype()
+        if kind == "dim":
+            return self.dim()
+        if kind in ("shape", "ints"):
+            return self.dims()
+        if kind == "graph":
+            return self.graph()
+        if kind == "int":
+            return int(self.take("number", "an integer"))
+        return self.scalar()
+
+    def scalar(self) -> object:
+        if self.peek("true", "false"):
+            return self.boolean()
+        if not self.accept("array"):
+            number = self.take("number", "a number")
+            return int(number) if re.fullmatch(r"-?\d+", number) else float(number)
+        self.expect("(")
+        type_ = self.type()
+        assert isinstance(type_, TensorType)
+        numbers = []
+        while self.accept(","):
+            numbers.append(self.scalar())
+        self.expect(")")
+        return np.array(numbers, DTYPES[type_.dtype]).reshape(type_.shape)  # type: ignore[arg-type]
+
+    def boolean(self) -> bool:
+        if not self.peek("true", "false"):
+            raise self.error("expected true or false")
+        return self.take("name", "true or false") == "true"
+
+    def dtype(self) -> str:
+        name = self.take("name", "a dtype")
+        if name not in DTYPES:
+            self.at -= 1
+            raise self.error(f"unknown dtype {name!r}; expected one of {', '.join(DTYPES)}")
+        return name
+
+    def dim(self) -> Dim:
+        factor, symbols = 1, []
+        while True:
+            if self.tokens[self.at][0] == "number":
+                factor *= int(self.take("number", "a size"))
+            else:
+                symbols.append(self.take("name", "a dimension: an int or a symbol"))
+            if not self.accept("*"):
+                return Size(tuple(sorted(symbols)), factor) if symbols else factor
+
+    def dims(self) -> tuple[Dim, ...]:
+        self.expect("[")
+        dims = []
+        while not self.accept("]"):
+            dims.append(self.dim())
+            if not self.peek("]"):
+                self.expect(",")
+        return tuple(dims)
+
+    def type(self) -> NodeType:
+        if self.accept("("):
+            types = []
+            while not self.accept(")"):
+                types.append(TensorType(self.dtype(), self.dims()))
+                if not self.peek(")"):
+                    self.expect(",")
+            return tuple(types)
+        return TensorType(self.dtype(), self.dims())
+
+
+def parse(text: str) -> Graph:
+    """Reads a graph in text form.
+
+    Raises:
+        GraphError: for text that is not of the form, with the line and what was expected.
+    """
+    parser = _Parser(text)
+    try:
+        graph = parser.graph()
+    except IndexError:
+        raise parser.error("the text ends within a graph") from None
+    if parser.at < len(parser.tokens):
+        raise parser.error(f"unexpected {parser.tokens[parser.at][1]!r} after the graph")
+    return graph

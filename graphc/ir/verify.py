@@ -1,0 +1,99 @@
+"""The verifier: every broken graph gets an error that names the node and the rule it breaks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .graph import Graph, GraphError, Node
+from .ops import ANNOTATIONS, OPS
+from .text import to_text
+from .types import DTYPES, Size, TensorType
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "bool": (bool,),
+    "str": (str,),
+    "dtype": (str,),
+    "dim": (int, Size),
+    "scalar": (bool, int, float, np.ndarray),
+    "graph": (Graph,),
+}
+ROLES = ("data", "index", "state", "scalar")
+
+
+def verify(graph: Graph) -> None:
+    """Checks structure: ops known, arity, attributes, names, edges, outputs, no cycle.
+
+    Types are checked against the ops' rules by `passes.shapes.check`, where those rules are.
+
+    Raises:
+        GraphError: naming the first broken node and the rule, with the node's text.
+    """
+    for node in graph.nodes():
+        try:
+            _verify_node(graph, node)
+        except GraphError as error:
+            raise GraphError(f"{graph.name}: %{node.name} ({node.op}): {error}") from None
+    for name, node in graph.outputs.items():
+        if node not in graph.nx:
+            raise GraphError(f"{graph.name}: output {name!r}: {node} is not a node of the graph")
+        if not isinstance(node.type, TensorType):
+            raise GraphError(f"{graph.name}: output {name!r}: {node} has several results")
+
+
+def _verify_node(graph: Graph, node: Node) -> None:
+    if node.op not in OPS:
+        raise GraphError("rule: the op is in the op set")
+    op = OPS[node.op]
+    positions = sorted(key for *_, key in graph.nx.in_edges(node, keys=True))
+    arity = len(positions) if op.operands == ("...",) else len(op.operands)
+    if positions != list(range(arity)):
+        raise GraphError(
+            f"rule: operands are {', '.join(op.operands) or 'none'}; got positions {positions}"
+        )
+    for key, kind in op.attributes.items():
+        if key not in node.attrs:
+            raise GraphError(f"rule: attribute {key!r} ({kind}) is required")
+        _verify_attribute(key, kind, node.attrs[key])
+    for key in node.attrs:
+        if key not in op.attributes and key not in ANNOTATIONS:
+            raise GraphError(f"rule: no attribute {key!r}")
+    types = (node.type,) if isinstance(node.type, TensorType) else node.type
+    for type_ in types:
+        if type_.dtype not in DTYPES:
+            raise GraphError(f"rule: dtype {type_.dtype!r} is known")
+    if node.op == "input" and node.attrs["role"] not in ROLES:
+        raise GraphError(f"rule: role is one of {', '.join(ROLES)}; got {node.attrs['role']!r}")
+    if node.op == "fused":
+        _verify_body(graph, node)
+
+
+def _verify_attribute(key: str, kind: str, value: object) -> None:
+    if kind in ("shape", "ints"):
+        allowed = (int, Size) if kind == "shape" else (int,)
+        ok = isinstance(value, tuple) and all(isinstance(v, allowed) for v in value)
+    elif kind == "int":
+        ok = isinstance(value, int) and not isinstance(value, bool)
+    else:
+        ok = isinstance(value, _KINDS[kind])
+    if not ok:
+        raise GraphError(f"rule: attribute {key!r} is of kind {kind}; got {value!r}")
+
+
+def _verify_body(graph: Graph, node: Node) -> None:
+    body = node.attrs["body"]
+    assert isinstance(body, Graph)
+    inputs = body.inputs()
+    given = [operand.type for operand in graph.operands(node)]
+    if [i.type for i in inputs] != given:
+        wanted = ", ".join(str(i.type) for i in inputs)
+        raise GraphError(f"rule: operands match the body's inputs ({wanted}); got {given}")
+    results = tuple(o.type for o in body.outputs.values())
+    if node.type != results:
+        raise GraphError(f"rule: the type is the body's results {results}; got {node.type}")
+    verify(body)
+
+
+def equal(a: Graph, b: Graph) -> bool:
+    """Whether two graphs have the same nodes, names, edges, attributes and outputs."""
+    return to_text(a) == to_text(b)
