@@ -1,0 +1,1 @@
+"""Passes over graphs: one file a pass, graph in, graph out."""

@@ -1,0 +1,375 @@
+"""Fusion: groups nodes into kernels, and makes each group one `fused` node with a body graph.
+
+A kernel runs over a domain: the shape of its full values, sizes of 1 left out. There are four
+kinds:
+
+- "loop": elementwise over the domain;
+- "rows": reductions over the domain's last axes, and elementwise work before, between and after
+  them, on full values and on values that have one element a row;
+- "columns": reductions that keep the domain's last axis, elementwise work on their operands
+  before, and on their results after;
+- "matmul": one contraction and the elementwise work on its result (its epilogue): bias,
+  activation, or the whole optimizer step.
+
+Groups are formed from the outputs backwards, so that work is done where its result is read: a
+node joins the groups of its users when they can be one kernel, and otherwise starts a group of
+its own, one step higher. A node's group is always higher than the other groups that read it,
+which is why the result cannot have a cycle. A second sweep merges groups into a producer.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from graphc.ir.graph import Graph, Node
+from graphc.ir.ops import OPS, REDUCTIONS
+from graphc.ir.types import Shape, TensorType
+
+from .shapes import Builder
+
+# Made again in each kernel that reads them: they cost nothing there, and memory otherwise.
+FREE = frozenset({"const", "iota", "size", "broadcast"})
+# Read their operands at other places than their own element's: operands must be in memory.
+LOADS = frozenset({"transpose", "gather"})
+
+
+def squeeze(shape: Shape) -> Shape:
+    """The shape without its sizes of 1."""
+    return tuple(dim for dim in shape if dim != 1)
+
+
+@dataclass(eq=False)
+class Group:
+    """Nodes that become one kernel."""
+
+    height: int
+    full: Shape  # the domain
+    kind: str = "loop"
+    part: Shape | None = None  # rows: a row value's shape; columns: a result's shape
+    members: set[Node] = field(default_factory=set)
+
+
+def reduced_axes(node: Node) -> tuple[int, ...]:
+    """The axes that a reduction takes away."""
+    axis = node.attrs.get("axis")
+    return (axis,) if isinstance(axis, int) else node.attrs["axes"]  # type: ignore[return-value]
+
+
+def _is_view(graph: Graph, node: Node) -> bool:
+    """A reshape that changes more than sizes of 1: another view of its operand's memory."""
+    return node.op == "reshape" and squeeze(node.tensor.shape) != squeeze(
+        graph.operands(node)[0].tensor.shape
+    )
+
+
+class Fuser:
+    """Forms the groups of a legalised graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.operands = {node: graph.operands(node) for node in graph.nx}
+        self.users = {node: graph.users(node) for node in graph.nx}
+        self.group: dict[Node, Group] = {}
+        self.results = set(graph.outputs.values())
+        self.views = {node for node in graph.nx if _is_view(graph, node)}
+
+    def outside(self, node: Node) -> bool:
+        """Whether the node never is a member of a kernel by itself."""
+        return node.op == "input" or node.op in FREE or node in self.views
+
+    def run(self) -> list[Group]:
+        """The groups, producers first."""
+        for node in reversed(self.graph.nodes()):
+            if not self.outside(node):
+                self._place(node)
+        self._merge_into_producers()
+        return sorted(set(self.group.values()), key=self._order)
+
+    def _order(self, group: Group) -> tuple[int, int]:
+        return (-group.height, min(node.index for node in group.members))
+
+    def readers(self, node: Node) -> list[tuple[Node, Node, str]]:
+        """(reader, direct user, how) for each kernel node that reads this one.
+
+        how: "same" element, "row" (through a broadcast over the last axes), "other".
+        """
+        found = []
+        for user in self.users[node]:
+            if user in self.views:
+                found += [(reader, user, "other") for reader, *_ in self.readers(user)]
+            elif user.op == "broadcast":
+                axes: tuple[int, ...] = user.attrs["axes"]  # type: ignore[assignment]
+                how = "row" if axes == tuple(range(len(axes))) and axes else "other"
+                found += [
+                    (reader, user, how if inner == "same" else "other")
+                    for reader, _, inner in self.readers(user)
+                ]
+            elif user.op == "matmul" or user.op in LOADS or user.op == "random_uniform":
+                found.append((user, user, "other"))
+            else:
+                found.append((user, user, "same"))
+        return found
+
+    def _place(self, node: Node) -> None:
+        readers = self.readers(node)
+        height = max((self.group[r].height for r, *_ in readers), default=-1)
+        top = [(r, how) for r, _, how in readers if self.group[r].height == height]
+        joined = self._join(node, top) if top else None
+        if joined is None:
+            joined = self._start(node, height + 1)
+        self.group[node] = joined
+        joined.members.add(node)
+
+    def _start(self, node: Node, height: int) -> Group:
+        shape = squeeze(node.tensor.shape)
+        group = Group(height, shape)
+        if node.op == "matmul":
+            group.kind = "matmul"
+        elif node.op in REDUCTIONS:
+            self._reduce_into(node, group)
+        return group
+
+    def _reduce_into(self, node: Node, group: Group) -> bool:
+        """Makes a loop group the group of a reduction whose result it works on."""
+        operand = self.operands[node][0].tensor.shape
+        axes = reduced_axes(node)
+        trailing = all(a in axes or operand[a] == 1 for a in range(min(axes), len(operand)))
+        kind, full = ("rows" if trailing else "columns"), squeeze(operand)
+        if group.kind == "loop" and group.full == squeeze(node.tensor.shape):
+            group.kind, group.full, group.part = kind, full, group.full
+            return True
+        same = group.kind == kind and group.full == full
+        return same and group.part == squeeze(node.tensor.shape) and (
+            kind == "rows" or self._columns_axes(group) == self._kept_axes(node)
+        )
+
+    def _kept_axes(self, node: Node) -> tuple[int, ...]:
+        axes = reduced_axes(node)
+        shape = self.operands[node][0].tensor.shape
+        return tuple(
+            i for i, a in enumerate(a for a, dim in enumerate(shape) if dim != 1) if a not in axes
+        )
+
+    def _columns_axes(self, group: Group) -> tuple[int, ...] | None:
+        for member in group.members:
+            if member.op in REDUCTIONS:
+                return self._kept_axes(member)
+        return None
+
+    def _join(self, node: Node, top: list[tuple[Node, str]]) -> Group | None:
+        """The one group of all these readers with the node in it, or None."""
+        groups = list(dict.fromkeys(self.group[reader] for reader, _ in top))
+        merged = groups[0]
+        for other in groups[1:]:
+            if not self._mergeable(merged, other):
+                return None
+        if not all(self._fits(node, reader, how, self.group[reader]) for reader, how in top):
+            return None
+        rows = any(how == "row" for _, how in top)
+        if not all(self._admits(node, group, rows) for group in groups):
+            return None
+        for other in groups[1:]:
+            self._absorb(merged, other)
+        if merged.kind == "loop" and any(how == "row" for _, how in top):
+            merged.kind, merged.part = "rows", squeeze(node.tensor.shape)
+        if node.op == "matmul":
+            merged.kind = "matmul"
+        elif node.op in REDUCTIONS:
+            self._reduce_into(node, merged)
+        return merged
+
+    def _mergeable(self, a: Group, b: Group) -> bool:
+        if (a.kind, a.full, a.part) == (b.kind, b.full, b.part):
+            return a.kind in ("loop", "rows") or (
+                a.kind == "columns" and self._columns_axes(a) == self._columns_axes(b)
+            )
+        if "loop" in (a.kind, b.kind):
+            loop, other = (a, b) if a.kind == "loop" else (b, a)
+            if other.kind == "matmul":
+                return loop.full == other.full
+            return loop.full == other.full if other.kind == "rows" else loop.full == other.part
+        return False
+
+    def _absorb(self, into: Group, other: Group) -> None:
+        if into.kind == "loop":
+            into.kind, into.full, into.part = other.kind, other.full, other.part
+        into.members |= other.members
+        for member in other.members:
+            self.group[member] = into
+
+    def _fits(self, node: Node, reader: Node, how: str, group: Group) -> bool:
+        """Whether the reader can take the node's value from a register."""
+        if how == "other":
+            return False
+        if reader.op in REDUCTIONS:
+            if how != "same" or group.full != squeeze(node.tensor.shape):
+                return False
+            return group.kind == "rows" or OPS[node.op].elementwise or node.op in LOADS
+        if how == "row":
+            shape = squeeze(node.tensor.shape)
+            if group.kind == "loop":  # may become rows
+                return 0 < len(shape) < len(group.full) and group.full[: len(shape)] == shape
+            return group.kind == "rows" and group.part == shape
+        return True
+
+    def _admits(self, node: Node, group: Group, rows: bool) -> bool:
+        """Whether the group can compute the node, in its kind or in one it can turn into.
+
+        rows: some reader takes one element a row, so that a loop would become rows.
+        """
+        shape = squeeze(node.tensor.shape)
+        if rows and group.kind == "loop":
+            group = Group(0, group.full, "rows", shape, group.members)
+        if node.op == "matmul":
+            return group.kind == "loop" and group.full == node.tensor.shape == shape
+        if node.op in REDUCTIONS:
+            trial = Group(0, group.full, group.kind, group.part, group.members)
+            return self._reduce_into(node, trial)
+        return shape in (group.full, group.part)
+
+    def _merge_into_producers(self) -> None:
+        """Merges a group into the lowest group it reads, when that is lower than all the others."""
+        for group in sorted(set(self.group.values()), key=self._order):
+            producers = self._producers(group)
+            if not producers or group.kind not in ("loop", "rows"):
+                continue
+            lowest = min(producers, key=lambda g: g.height)
+            alone = all(p is lowest or p.height > lowest.height for p in producers)
+            if alone and lowest.kind != "columns" and self._mergeable(lowest, group):
+                if self._direct(lowest, group):
+                    self._absorb(lowest, group)
+
+    def _sources(self, node: Node) -> list[Node]:
+        """The kernel nodes whose memory or registers a node reads, seen through free nodes."""
+        found = []
+        for operand in self.operands[node]:
+            if operand.op in FREE or operand in self.views:
+                found += self._sources(operand)
+            elif operand.op != "input":
+                found.append(operand)
+        return found
+
+    def _producers(self, group: Group) -> set[Group]:
+        sources = {s for member in group.members for s in self._sources(member)}
+        return {self.group[s] for s in sources} - {group}
+
+    def _direct(self, producer: Group, group: Group) -> bool:
+        """Whether every value that the group reads of the producer fits in a register."""
+        for member in producer.members:
+            for reader, _, how in self.readers(member):
+                if reader in group.members and not self._fits(member, reader, how, group):
+                    return False
+        return True
+
+
+def legalize(graph: Graph) -> Graph:
+    """Brings a graph to what kernels can do.
+
+    A reduction over several axes that cannot be one kernel becomes two; results that no kernel
+    would write (inputs, constants, views, a result under its second name) become copies.
+    """
+    builder = Builder(Graph(graph.name))
+    result, new = builder.graph, {}
+    for node in graph.nodes():
+        operands = [new[o] for o in graph.operands(node)]
+        builder.scope = node.scope
+        if node.op in REDUCTIONS and (first := _first_axes(node, operands[0].tensor)):
+            inner = builder.node(node.op, operands[0], axes=first)
+            rest = tuple(a for a in reduced_axes(node) if a not in first)
+            new[node] = builder.node(node.op, inner, axes=rest)
+        else:
+            new[node] = result.import_node(node, operands)
+    for name, node in graph.outputs.items():
+        target = new[node]
+        builder.scope = node.scope
+        alone = target.op != "input" and target.op not in FREE and not _is_view(result, target)
+        if not alone or target in result.outputs.values():
+            target = builder.node("copy", target)
+        result.outputs[name] = target
+    return result
+
+
+def _first_axes(node: Node, operand: TensorType) -> tuple[int, ...] | None:
+    """The axes to reduce in a kernel of their own first, if one kernel cannot do all of them."""
+    axes = reduced_axes(node)
+    rank = operand.rank
+    trailing: list[int] = []
+    while rank - 1 - len(trailing) in axes:
+        trailing.insert(0, rank - 1 - len(trailing))
+    whole = squeeze(operand.shape)
+    if node.op == "argmax" or not trailing:
+        return None
+    if len(trailing) < len(axes):
+        return tuple(trailing)
+    # All of several axes: rows in parallel first, then over the rows' results.
+    return (rank - 1,) if len(axes) == rank and len(whole) > 1 and operand.shape[-1] != 1 else None
+
+
+def fuse(graph: Graph) -> Graph:
+    """A graph of kernels: inputs, `fused` nodes, items of these, and views."""
+    legal = legalize(graph)
+    fuser = Fuser(legal)
+    groups = fuser.run()
+    result = Graph(graph.name)
+    new: dict[Node, Node] = {}
+    for node in legal.inputs():
+        new[node] = result.import_node(node, ())
+    counts: dict[str, int] = defaultdict(int)
+    for group in groups:
+        counts[group.kind] += 1
+        _emit(fuser, group, result, new, f"{group.kind}_{counts[group.kind]}")
+    result.outputs = {name: new[node] for name, node in legal.outputs.items()}
+    return result
+
+
+def _emit(fuser: Fuser, group: Group, result: Graph, new: dict[Node, Node], name: str) -> None:
+    """Adds a group's kernel to the graph: body, fused node, one item for each result."""
+    body = Graph(name)
+    inner: dict[Node, Node] = {}
+    operands: list[Node] = []
+
+    def inside(node: Node) -> Node:
+        if node not in inner:
+            if node in group.members or node.op in FREE:
+                inner[node] = body.import_node(node, [inside(o) for o in fuser.operands[node]])
+            else:
+                operands.append(_memory(fuser, node, result, new))
+                inner[node] = body.add(
+                    "input", (), {"role": "data"}, type=node.tensor, name=node.name
+                )
+        return inner[node]
+
+    members = sorted(group.members, key=lambda node: node.index)
+    for node in members:
+        inside(node)
+    written = [node for node in members if _read_outside(fuser, group, node)]
+    body.outputs = {node.name: inner[node] for node in written}
+    types = tuple(node.tensor for node in written)
+    anchor = max(members, key=lambda n: (n.op == "matmul", n.op in REDUCTIONS, n.index))
+    kernel = result.add(
+        "fused", operands, {"kind": group.kind, "body": body}, type=types, scope=anchor.scope,
+        name=name,
+    )  # fmt: skip
+    for index, node in enumerate(written):
+        new[node] = result.add(
+            "item", (kernel,), {"index": index}, type=node.tensor, scope=node.scope, name=node.name
+        )
+
+
+def _memory(fuser: Fuser, node: Node, result: Graph, new: dict[Node, Node]) -> Node:
+    """The result graph's node for a value in memory: an input, an item, or a view of one."""
+    if node not in new:
+        source = _memory(fuser, fuser.operands[node][0], result, new)
+        new[node] = result.import_node(node, (source,))
+    return new[node]
+
+
+def _read_outside(fuser: Fuser, group: Group, node: Node) -> bool:
+    if node in fuser.results:
+        return True
+    return any(
+        fuser.group[reader] is not group or how == "other"
+        for reader, _, how in fuser.readers(node)
+    )
+

@@ -1,0 +1,203 @@
+"""Symbolic reverse-mode differentiation: the table of derivatives and the pass that applies it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from graphc.ir.graph import Graph, GraphError, Node
+from graphc.ir.types import TensorType
+
+from .shapes import Builder
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A node with arithmetic, so that the rules below read like a table of derivatives."""
+
+    builder: Builder
+    node: Node
+
+    def op(self, name: str, *others: Term | float, **attrs: object) -> Term:
+        operands = [self.node, *(self._lift(other) for other in others)]
+        return Term(self.builder, self.builder.node(name, *operands, **attrs))
+
+    def _lift(self, other: Term | float) -> Node:
+        if isinstance(other, Term):
+            return other.node
+        return self.builder.full(other, self.node.tensor)
+
+    @property
+    def type(self) -> TensorType:
+        return self.node.tensor
+
+    def __add__(self, other: Term | float) -> Term:
+        return self.op("add", other)
+
+    def __sub__(self, other: Term | float) -> Term:
+        return self.op("sub", other)
+
+    def __rsub__(self, other: float) -> Term:
+        return Term(self.builder, self._lift(other)) - self
+
+    def __mul__(self, other: Term | float) -> Term:
+        return self.op("mul", other)
+
+    def __truediv__(self, other: Term | float) -> Term:
+        return self.op("div", other)
+
+    def __neg__(self) -> Term:
+        return self.op("neg")
+
+    def where(self, condition: Term) -> Term:
+        """This where the condition holds, else 0."""
+        return condition.op("select", self, Term(self.builder, self._lift(0.0)))
+
+
+def _broadcast(dy: Term, x: Term) -> Term:
+    axes = x.node.attrs["axes"]
+    new = tuple(a for a in range(dy.type.rank) if a not in axes)  # type: ignore[operator]
+    return dy.op("reduce_sum", axes=new)
+
+
+def _spread(value: Term, like: Term, y: Term) -> Term:
+    """A reduction's result (or cotangent) repeated over the axes that were reduced away."""
+    axes: tuple[int, ...] = y.node.attrs["axes"]  # type: ignore[assignment]
+    kept = tuple(a for a in range(like.type.rank) if a not in axes)
+    return value.op("broadcast", shape=like.type.shape, axes=kept)
+
+
+def _extremum(dy: Term, y: Term, x: Term) -> list[Term]:
+    """Ties share the cotangent evenly, as in JAX."""
+    chosen = x.op("equal", _spread(y, x, y))
+    count = _spread(chosen.op("cast", dtype=x.type.dtype).op("reduce_sum", axes=y.node.attrs["axes"]), x, y)
+    return [(_spread(dy, x, y) / count).where(chosen)]
+
+
+def _inverse(permutation: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(permutation)), key=permutation.__getitem__))
+
+
+def _matmul(dy: Term, y: Term, a: Term, b: Term) -> list[Term]:
+    ta, tb = y.node.attrs["transpose_a"], y.node.attrs["transpose_b"]
+    if ta:
+        da = b.op("matmul", dy, transpose_a=tb, transpose_b=True)
+    else:
+        da = dy.op("matmul", b, transpose_a=False, transpose_b=not tb)
+    if tb:
+        db = dy.op("matmul", a, transpose_a=True, transpose_b=ta)
+    else:
+        db = a.op("matmul", dy, transpose_a=not ta, transpose_b=False)
+    return [da, db]
+
+
+# Op -> the cotangents of its operands from (cotangent of the result, result, operands ...).
+# None: not differentiable, so no cotangent flows through it.
+DERIVATIVES: dict[str, Callable[..., Sequence[Term | None]] | None] = {
+    "neg": lambda dy, y, x: [-dy],
+    "abs": lambda dy, y, x: [dy * x.op("sign")],
+    "exp": lambda dy, y, x: [dy * y],
+    "expm1": lambda dy, y, x: [dy * (y + 1.0)],
+    "log": lambda dy, y, x: [dy / x],
+    "log1p": lambda dy, y, x: [dy / (x + 1.0)],
+    "sqrt": lambda dy, y, x: [dy * 0.5 / y],
+    "rsqrt": lambda dy, y, x: [dy * -0.5 * y / x],
+    "sin": lambda dy, y, x: [dy * x.op("cos")],
+    "cos": lambda dy, y, x: [-(dy * x.op("sin"))],
+    "tanh": lambda dy, y, x: [dy * (1.0 - y * y)],
+    "sigmoid": lambda dy, y, x: [dy * (y * (1.0 - y))],
+    "erf": lambda dy, y, x: [dy * (-(x * x)).op("exp") * (2 / math.sqrt(math.pi))],
+    "copy": lambda dy, y, x: [dy],
+    "cast": lambda dy, y, x: [dy.op("cast", dtype=x.type.dtype) if x.type.is_float else None],
+    "add": lambda dy, y, a, b: [dy, dy],
+    "sub": lambda dy, y, a, b: [dy, -dy],
+    "mul": lambda dy, y, a, b: [dy * b, dy * a],
+    "div": lambda dy, y, a, b: [dy / b, -(dy * y / b)],
+    # a > b exactly where max(a, b) > b, and y is the value more likely to be kept anyway.
+    "maximum": lambda dy, y, a, b: [dy.where(b.op("less", y)), dy.where(a.op("less_equal", b))],
+    "minimum": lambda dy, y, a, b: [dy.where(y.op("less", b)), dy.where(b.op("less_equal", a))],
+    "power": lambda dy, y, a, b: [
+        dy * b * a.op("power", b - 1.0),
+        # 0**b has no derivative in b through log(0); JAX gives 0 there as well.
+        (dy * y * a.op("log")).where(Term(a.builder, a._lift(0.0)).op("less", a)),
+    ],
+    "select": lambda dy, y, c, a, b: [
+        None, dy.where(c), dy.where(c.op("logical_not")),
+    ],
+    "broadcast": lambda dy, y, x: [_broadcast(dy, y)],
+    "reshape": lambda dy, y, x: [dy.op("reshape", shape=x.type.shape)],
+    "transpose": lambda dy, y, x: [
+        dy.op("transpose", permutation=_inverse(y.node.attrs["permutation"]))
+    ],
+    "reduce_sum": lambda dy, y, x: [_spread(dy, x, y)],
+    "reduce_max": _extremum,
+    "reduce_min": _extremum,
+    "matmul": _matmul,
+    # Piecewise constant, integer, boolean, or without float operands.
+    **dict.fromkeys(
+        "input const size iota sign floor is_finite logical_not equal less less_equal logical_and "
+        "logical_or argmax random_uniform stop_gradient".split()
+    ),
+    # Rows of a data set are not trained. Made after differentiation: fused, item.
+    **dict.fromkeys("gather fused item".split()),
+}
+
+
+def gradient(graph: Graph, loss: str, wrt: Sequence[str]) -> Graph:
+    """Adds the gradient of the scalar output `loss` with respect to each input named in `wrt`.
+
+    The results are outputs named "gradient/<input>", of the inputs' types; zero where the loss
+    does not depend on the input. Cotangent nodes have the scope of the node they belong to, with
+    phase "backward".
+
+    Raises:
+        GraphError: when the loss is not a float scalar, naming it.
+    """
+    result, _ = graph.copy()
+    root = result.outputs[loss]
+    if root.tensor.rank or not root.tensor.is_float:
+        raise GraphError(f"output {loss!r}: a loss must be a float scalar; got {root.tensor}")
+    nodes = result.nodes()
+    sources = [result[name] for name in wrt]
+    active = _depends_on(result, nodes, sources)
+    builder = Builder(result)
+    cotangents: dict[Node, Node] = {root: builder.const(1.0, root.tensor.dtype)}
+    for node in reversed(nodes):
+        if node not in cotangents or node not in active or node.op == "input":
+            continue
+        builder.scope = replace(node.scope, phase="backward")
+        operands = result.operands(node)
+        for operand, term in zip(operands, _apply(builder, node, operands, cotangents[node]), strict=True):
+            if term is not None and operand in active:
+                _accumulate(builder, cotangents, operand, term.node)
+    for name, source in zip(wrt, sources, strict=True):
+        builder.scope = replace(source.scope, phase="backward")
+        zero = source not in cotangents
+        result.outputs[f"gradient/{name}"] = (
+            builder.full(0.0, source.tensor) if zero else cotangents[source]
+        )
+    return result
+
+
+def _apply(
+    builder: Builder, node: Node, operands: Sequence[Node], dy: Node
+) -> Sequence[Term | None]:
+    rule = DERIVATIVES[node.op]
+    if rule is None:
+        return [None] * len(operands)
+    return rule(*(Term(builder, n) for n in (dy, node, *operands)))
+
+
+def _accumulate(builder: Builder, cotangents: dict[Node, Node], node: Node, term: Node) -> None:
+    so_far = cotangents.get(node)
+    cotangents[node] = term if so_far is None else builder.node("add", so_far, term)
+
+
+def _depends_on(graph: Graph, nodes: Sequence[Node], sources: Sequence[Node]) -> set[Node]:
+    """The nodes whose value a differentiable path links to some source."""
+    active = set(sources)
+    for node in nodes:
+        if DERIVATIVES[node.op] is not None and any(o in active for o in graph.operands(node)):
+            active.add(node)
+    return active

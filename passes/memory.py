@@ -1,0 +1,105 @@
+"""The memory plan: every value's place.
+
+A result's place is the program's argument of that name, so state is updated in place; every other
+value has an offset in one arena, whose space is used again when the last phase that reads the
+value is over. Sizes are linear in the symbols, so buffers are kept apart by their symbols: first
+those of fixed size, then those proportional to `batch`, and so on; offsets hold for any values.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import defaultdict
+
+from graphc.ir.graph import Graph, Node
+from graphc.ir.place import Place, buffer_size, split
+from graphc.ir.types import Dim, Size
+
+from .schedule import reading_kernels
+
+
+class FreeList:
+    """First-fit allocation in a growing range of bytes."""
+
+    def __init__(self) -> None:
+        self.free: list[tuple[int, int]] = []  # (start, end), sorted, not adjacent
+        self.end = 0
+
+    def allocate(self, size: int) -> int:
+        """The start of `size` bytes that are in use from now on."""
+        for at, (start, end) in enumerate(self.free):
+            if end - start >= size:
+                self.free[at : at + 1] = [(start + size, end)] if end - start > size else []
+                return start
+        if self.free and self.free[-1][1] == self.end:
+            start, _ = self.free.pop()
+        else:
+            start = self.end
+        self.end = start + size
+        return start
+
+    def release(self, start: int, size: int) -> None:
+        """Gives bytes back."""
+        insort(self.free, (start, start + size))
+        joined: list[tuple[int, int]] = []
+        for low, high in self.free:
+            if joined and joined[-1][1] == low:
+                joined[-1] = (joined[-1][0], high)
+            else:
+                joined.append((low, high))
+        self.free = joined
+
+
+def _offsets(graph: Graph, items: list[Node]) -> dict[Node, tuple[Dim, ...]]:
+    """Arena offsets of these values."""
+    lists: dict[tuple[str, ...], FreeList] = defaultdict(FreeList)
+    starts: dict[Node, int] = {}
+    born: dict[int, list[Node]] = defaultdict(list)
+    last: dict[int, list[Node]] = defaultdict(list)
+    for item in items:
+        (kernel,) = graph.operands(item)
+        phases = [k.attrs["phase"] for k in (kernel, *reading_kernels(graph, item))]
+        born[phases[0]].append(item)  # type: ignore[index]
+        last[max(phases)].append(item)  # type: ignore[type-var,index]
+    for phase in range(max([*born, *last], default=-1) + 1):
+        for item in born[phase]:
+            symbols, size = split(buffer_size(item.tensor))
+            starts[item] = lists[symbols].allocate(size)
+        for item in last[phase]:
+            symbols, size = split(buffer_size(item.tensor))
+            lists[symbols].release(starts[item], size)
+    bases: dict[tuple[str, ...], tuple[Dim, ...]] = {}
+    base: tuple[Dim, ...] = ()
+    for symbols in sorted(lists):
+        bases[symbols] = base
+        base += (Size(symbols, lists[symbols].end) if symbols else lists[symbols].end,)
+    offsets = {}
+    for item, start in starts.items():
+        symbols, _ = split(buffer_size(item.tensor))
+        own: Dim = Size(symbols, start) if symbols else start
+        offsets[item] = tuple(t for t in (*bases[symbols], own) if split(t)[1])
+    return offsets
+
+
+def plan_memory(graph: Graph) -> Graph:
+    """The scheduled graph with a place on every input, item and view."""
+    named = {node: Place(name) for name, node in graph.outputs.items()}
+    items = [n for n in graph.nodes() if n.op == "item"]
+    offsets = _offsets(graph, [item for item in items if item not in named])
+    result = Graph(graph.name)
+    new: dict[Node, Node] = {}
+    places: dict[Node, Place] = {}
+    for node in graph.nodes():
+        operands = graph.operands(node)
+        if node.op == "fused":
+            new[node] = result.import_node(node, [new[o] for o in operands])
+            continue
+        if node.op == "input":
+            places[node] = Place(node.name)
+        elif node.op == "item":
+            places[node] = named.get(node) or Place("", offsets[node])
+        else:
+            places[node] = places[operands[0]]
+        new[node] = result.import_node(node, [new[o] for o in operands], place=str(places[node]))
+    result.outputs = {name: new[node] for name, node in graph.outputs.items()}
+    return result

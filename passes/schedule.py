@@ -1,0 +1,111 @@
+"""Scheduling: kernels into phases; a barrier separates phases, and kernels of one run together.
+
+State is updated in place: a kernel that writes the new value of a state input runs in a later
+phase than all others that read the old one. Where that cannot be, because a reader of the old
+value needs the new one first, the new value is made elsewhere and copied at the end.
+"""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from graphc.ir.graph import Graph, Node
+from graphc.ir.ops import OPS, REDUCTIONS
+
+
+def reading_kernels(graph: Graph, node: Node) -> list[Node]:
+    """The kernels that read a value, through views and items too."""
+    found = []
+    for user in graph.users(node):
+        found += [user] if user.op == "fused" else reading_kernels(graph, user)
+    return list(dict.fromkeys(found))
+
+
+def _kernel_of(graph: Graph, node: Node) -> Node:
+    while node.op != "fused":
+        (node,) = graph.operands(node)
+    return node
+
+
+def _only_own_element(graph: Graph, kernel: Node, state: Node) -> bool:
+    """Whether a kernel reads a state's elements only where it writes their new values."""
+    body = kernel.attrs["body"]
+    assert isinstance(body, Graph)
+    for operand, inner in zip(graph.operands(kernel), body.inputs(), strict=True):
+        if operand is state:
+            users = body.users(inner)
+            if not all(OPS[u.op].elementwise and u.tensor.shape == state.tensor.shape for u in users):
+                return False
+        elif operand.op == "reshape" and state in graph.nx.predecessors(operand):
+            return False
+    # A row's values are read again after the row's reductions, when some are already written.
+    return not any(
+        n.op in REDUCTIONS and body.operands(n)[0].tensor.shape == state.tensor.shape
+        for n in body.nx
+    )
+
+
+def _dependences(graph: Graph) -> tuple[nx.DiGraph, set[str]]:
+    """The kernels' order, with in-place updates last, and the states to be copied instead."""
+    order = nx.DiGraph()
+    for kernel in (n for n in graph.nodes() if n.op == "fused"):
+        order.add_node(kernel)
+        for item in graph.users(kernel):
+            order.add_edges_from((kernel, reader) for reader in reading_kernels(graph, item))
+    copied = set()
+    for name, value in graph.outputs.items():
+        if name not in graph or graph[name].op != "input":
+            continue
+        state, writer = graph[name], _kernel_of(graph, value)
+        others = [r for r in reading_kernels(graph, state) if r is not writer]
+        blocked = any(nx.has_path(order, writer, reader) for reader in others)
+        if blocked or not _only_own_element(graph, writer, state):
+            copied.add(name)
+        else:
+            order.add_edges_from((reader, writer) for reader in others)
+    return order, copied
+
+
+def _with_copies(graph: Graph, names: set[str]) -> Graph:
+    """The graph with these outputs going through a kernel that copies."""
+    for name in sorted(names):
+        value = graph.outputs[name]
+        body = Graph(f"copy_{name}")
+        inner = body.add("input", (), {"role": "data"}, type=value.tensor, name="x")
+        body.outputs["y"] = body.add("copy", (inner,), type=value.tensor, name="y")
+        kernel = graph.add(
+            "fused", (value,), {"kind": "loop", "body": body}, type=(value.tensor,),
+            scope=value.scope,
+        )  # fmt: skip
+        graph.outputs[name] = graph.add(
+            "item", (kernel,), {"index": 0}, type=value.tensor, scope=value.scope
+        )
+    return graph
+
+
+def schedule(graph: Graph) -> Graph:
+    """The graph in the order it runs in, each kernel with its phase."""
+    order, copied = _dependences(graph)
+    if copied:
+        graph = _with_copies(graph, copied)
+        order, _ = _dependences(graph)
+    phase = {
+        kernel: index
+        for index, kernels in enumerate(nx.topological_generations(order))
+        for kernel in kernels
+    }
+    result = Graph(graph.name)
+    new: dict[Node, Node] = {n: result.import_node(n, ()) for n in graph.inputs()}
+
+    def bring(node: Node) -> Node:
+        if node not in new:
+            new[node] = result.import_node(node, [bring(o) for o in graph.operands(node)])
+        return new[node]
+
+    for kernel in sorted(phase, key=lambda k: (phase[k], k.index)):
+        operands = [bring(o) for o in graph.operands(kernel)]
+        new[kernel] = result.import_node(kernel, operands, phase=phase[kernel])
+        for item in graph.users(kernel):
+            bring(item)
+    result.outputs = {name: new[node] for name, node in graph.outputs.items()}
+    return result
