@@ -1,0 +1,1 @@
+"""Code generation: scheduled graph in, LLVM IR and native code out."""

@@ -1,0 +1,379 @@
+"""The contraction engine: matrix products with fused epilogues.
+
+C[M, N] = A[M, K] B[K, N], either operand transposed in memory. Work is split by tiles of C: a
+thread takes a run of tiles in panel-major order (a panel is a stripe of C as wide as the register
+tile). For each panel and each block of K it packs B's stripe, which then stays in cache while
+micro-kernels walk down the panel's rows; A is read where it is, element by element broadcast.
+Every element of C is summed over K in order, whatever the tile and the number of threads. When a
+chunk of rows is done, the epilogue goes over it while it is in the first-level cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from graphc.ir.graph import Node
+from graphc.ir.types import Dim, Size
+
+from .builder import F32, I32, I64, PTR, Emitter, i64, is_static
+from .elementwise import Unsupported
+from .target import Target
+from .values import Body, Point
+
+Value = ir.Value
+
+# Tiles of rows between two epilogues: C's chunk stays in the first-level cache.
+CHUNK_TILES = 8
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A matrix in memory as the micro-kernel walks it: elements between rows, and along K."""
+
+    row_stride: Dim
+    k_stride: Dim
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """Sizes, strides and blocking of one contraction."""
+
+    m: Dim
+    n: int
+    k: Dim
+    a: Operand
+    transpose_b: bool
+    tile_rows: int
+    tile_vectors: int
+    k_block: int
+
+    @property
+    def chunk_rows(self) -> int:
+        return CHUNK_TILES * self.tile_rows
+
+
+def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
+    """Blocking from the target and the shape.
+
+    Raises:
+        Unsupported: for dtypes and symbolic sizes that there is no code for.
+    """
+    a, b = (operand.tensor for operand in body.operands[node])
+    if node.tensor.dtype != "f32":
+        raise Unsupported(f"matmul is compiled for float32 only; got {node.tensor}")
+    ta, tb = bool(node.attrs["transpose_a"]), bool(node.attrs["transpose_b"])
+    m, n = node.tensor.shape
+    k = a.shape[0] if ta else a.shape[1]
+    if not is_static(n) or (tb and not is_static(k)):
+        raise Unsupported(
+            f"matmul of {a} and {b}: the columns of the result must have a fixed size"
+        )
+    assert isinstance(n, int)
+    vectors = min(target.tile_vectors, -(-n // target.lanes))
+    k_block = max(target.panel_bytes // (4 * vectors * target.lanes), 64)
+    if isinstance(k, int):
+        blocks = -(-k // k_block)
+        k_block = -(-k // blocks)
+    return Contraction(
+        m, n, k,
+        Operand(1, a.shape[1]) if ta else Operand(a.shape[1], 1),
+        tb,
+        _tile_rows(m, target.tile_rows),
+        vectors,
+        k_block,
+    )  # fmt: skip
+
+
+def _tile_rows(m: Dim, most: int) -> int:
+    """The tile height: the one, not much below the most, that leaves the fewest rows over."""
+    if isinstance(m, Size):
+        return most
+    if m <= most:
+        return m
+    return min(range(most, max(most * 2 // 3, 1) - 1, -1), key=lambda rows: -m % rows)
+
+
+def contraction_scratch(plan: Contraction, target: Target) -> int:
+    """Bytes that a thread needs: a packed panel and a chunk of C."""
+    width = plan.tile_vectors * target.lanes * 4
+    return (plan.k_block + plan.chunk_rows) * width
+
+
+def emit_contraction(
+    e: Emitter, body: Body, node: Node, thread: Value, threads: Value, scratch: Value
+) -> None:
+    """A kernel with a matmul and its epilogue."""
+    _Emitter(e, body, node, scratch).run(thread, threads)
+
+
+class _Emitter:
+    def __init__(self, e: Emitter, body: Body, node: Node, scratch: Value) -> None:
+        self.e, self.body, self.node = e, body, node
+        self.plan = plan_contraction(body, node, e.target)
+        a, b = (body.access(o).leaf for o in body.operands[node])
+        self.a, self.b = body.pointers[a], body.pointers[b]
+        self.lanes = e.target.lanes
+        width = self.plan.tile_vectors * self.lanes
+        self.packed = scratch
+        self.chunk = e.address(scratch, "f32", i64(self.plan.k_block * width))
+        self.m, self.k = e.dim(self.plan.m), e.dim(self.plan.k)
+
+    def run(self, thread: Value, threads: Value) -> None:
+        """The thread's run of tiles, panel by panel."""
+        e, plan = self.e, self.plan
+        width = plan.tile_vectors * self.lanes
+        tiles = e.div(e.add(self.m, plan.tile_rows - 1), plan.tile_rows)
+        panels = -(-plan.n // width)
+        low, high = e.share(e.mul(tiles, panels), thread, threads)
+        with e.ir.if_then(e.ir.icmp_signed("<", low, high)):
+            first, last = e.div(low, tiles), e.div(e.sub(high, i64(1)), tiles)
+            with e.loop(first, e.add(last, 1), 1) as (panel, _, _):
+                before = e.mul(panel, tiles)
+                start = e.intrinsic("smax", e.sub(low, before), i64(0))
+                stop = e.minimum(e.sub(high, before), tiles)
+                rows = (
+                    e.mul(start, plan.tile_rows),
+                    e.minimum(e.mul(stop, plan.tile_rows), self.m),
+                )
+                self._each_width(panel, panels, rows)
+
+    def _each_width(self, panel: Value, panels: int, rows: tuple[Value, Value]) -> None:
+        """The panel's code: all panels are of full width but, perhaps, the last."""
+        e, plan = self.e, self.plan
+        width = plan.tile_vectors * self.lanes
+        rest = plan.n % width
+        column = e.mul(panel, width)
+        if not rest:
+            self._panel(column, rows, [self.lanes] * plan.tile_vectors)
+            return
+        valids = [min(self.lanes, rest - at) for at in range(0, rest, self.lanes)]
+        if panels == 1:
+            self._panel(i64(0), rows, valids)
+            return
+        is_last = e.ir.icmp_signed("==", panel, i64(panels - 1))
+        with e.ir.if_else(is_last) as (then, otherwise):
+            with then:
+                self._panel(i64((panels - 1) * width), rows, valids)
+            with otherwise:
+                self._panel(column, rows, [self.lanes] * plan.tile_vectors)
+
+    def _panel(self, column: Value, rows: tuple[Value, Value], valids: Sequence[int]) -> None:
+        e, plan = self.e, self.plan
+        single = isinstance(plan.k, int) and plan.k <= plan.k_block
+        if single:
+            self._pack(column, i64(0), self.k, valids)
+        with e.loop(*rows, plan.chunk_rows) as (start, _, _):
+            stop = e.minimum(e.add(start, plan.chunk_rows), rows[1])
+            with e.loop(i64(0), self.k, plan.k_block) as (k0, _, _):
+                depth = e.minimum(e.sub(self.k, k0), i64(plan.k_block))
+                if not single:
+                    self._pack(column, k0, depth, valids)
+                self._tiles(start, stop, k0, depth, len(valids))
+            self._epilogue(start, stop, column, valids)
+
+    # Packing.
+
+    def _pack(self, column: Value, k0: Value, depth: Value, valids: Sequence[int]) -> None:
+        """B's stripe of this block, as depth rows of the tile's width, zeros beyond N."""
+        if self.plan.transpose_b:
+            self._pack_transposed(column, k0, depth, valids)
+            return
+        e, width = self.e, len(valids) * self.lanes
+        with e.loop(i64(0), depth, 1) as (k, _, _):
+            row = e.add(e.mul(e.add(k0, k), self.plan.n), column)
+            for v, valid in enumerate(valids):
+                source = e.address(self.b, "f32", e.add(row, v * self.lanes))
+                target = e.address(self.packed, "f32", e.add(e.mul(k, width), v * self.lanes))
+                e.store(e.load(source, "f32", valid), target, "f32", self.lanes)
+
+    def _pack_transposed(
+        self, column: Value, k0: Value, depth: Value, valids: Sequence[int]
+    ) -> None:
+        """From B stored as [N, K]: squares of lanes x lanes are transposed in registers."""
+        e, plan, lanes = self.e, self.plan, self.lanes
+        whole = e.mul(e.div(depth, lanes), lanes)
+        assert isinstance(plan.k, int)
+        with e.loop(i64(0), whole, lanes) as (k, _, _):
+            self._pack_square(column, k0, k, valids, lanes)
+        # The tail of K is the same for every block but the last; its size is known only there.
+        last = plan.k % plan.k_block
+        tails = {plan.k_block % lanes, (last or plan.k_block) % lanes} - {0}
+        for tail in sorted(tails):
+            with e.ir.if_then(e.ir.icmp_signed("==", e.sub(depth, whole), i64(tail))):
+                self._pack_square(column, k0, whole, valids, tail)
+
+    def _pack_square(
+        self, column: Value, k0: Value, k: Value, valids: Sequence[int], depth: int
+    ) -> None:
+        e, lanes = self.e, self.lanes
+        width = len(valids) * lanes
+        for v, valid in enumerate(valids):
+            rows = []
+            for lane in range(lanes):
+                if lane < valid:
+                    n = e.add(column, v * lanes + lane)
+                    at = e.add(e.mul(n, e.dim(self.plan.k)), e.add(k0, k))
+                    rows.append(e.load(e.address(self.b, "f32", at), "f32", depth))
+                else:
+                    rows.append(ir.Constant(ir.VectorType(F32, lanes), None))
+            for row, value in enumerate(transpose_square(e, rows)[:depth]):
+                at = e.add(e.mul(e.add(k, row), width), v * lanes)
+                e.store(value, e.address(self.packed, "f32", at), "f32", lanes)
+
+    # Micro-kernels.
+
+    def _tiles(self, start: Value, stop: Value, k0: Value, depth: Value, vectors: int) -> None:
+        """All tiles of a chunk: whole ones, then the rows left over by fours and one by one."""
+        e, plan = self.e, self.plan
+        heights = [plan.tile_rows]
+        if isinstance(plan.m, Size) or plan.m % plan.tile_rows:
+            heights += [h for h in (4, 1) if h < plan.tile_rows]
+        row = start
+        for height in heights:
+            count = e.div(e.sub(stop, row), height)
+            end = e.add(row, e.mul(count, height))
+            micro = self._micro_kernel(height, vectors)
+            with e.loop(row, end, height) as (at, _, _):
+                offset = e.add(
+                    e.mul(at, e.dim(plan.a.row_stride)), e.mul(k0, e.dim(plan.a.k_stride))
+                )
+                e.ir.call(
+                    micro,
+                    [
+                        e.address(self.a, "f32", offset),
+                        self.packed,
+                        self._chunk_row(e.sub(at, start), vectors),
+                        depth,
+                        e.ir.icmp_signed("==", k0, i64(0)),
+                        e.dim(plan.a.k_stride),
+                        e.dim(plan.a.row_stride),
+                    ],
+                )
+            row = end
+
+    def _chunk_row(self, row: Value, vectors: int) -> Value:
+        return self.e.address(self.chunk, "f32", self.e.mul(row, vectors * self.lanes))
+
+    def _micro_kernel(self, height: int, vectors: int) -> ir.Function:
+        """C[height, vectors] (+)= A B over a block of K, C in registers; shared in the module."""
+        a = self.plan.a
+        name = f"micro_{height}x{vectors}_{_label(a.row_stride)}_{_label(a.k_stride)}"
+        module = self.e.function.module
+        if name in module.globals:
+            return module.globals[name]
+        signature = ir.FunctionType(
+            ir.VoidType(), [PTR, PTR, PTR, I64, ir.IntType(1), I64, I64]
+        )
+        function = ir.Function(module, signature, name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        for argument in function.args[:3]:
+            argument.add_attribute("noalias")
+        e = Emitter(function, self.e.target, {})
+        _fill_micro_kernel(e, height, vectors, a)
+        return function
+
+    # Epilogue.
+
+    def _epilogue(
+        self, start: Value, stop: Value, column: Value, valids: Sequence[int]
+    ) -> None:
+        """The elementwise work on a finished chunk, and the stores."""
+        e = self.e
+        with e.loop(start, stop, 1) as (row, _, _):
+            base = self._chunk_row(e.sub(row, start), len(valids))
+            for v, valid in enumerate(valids):
+                product = e.load(
+                    e.address(base, "f32", i64(v * self.lanes)), "f32", self.lanes
+                )
+                index = [row, e.add(column, v * self.lanes)]
+                kept = [i for i, dim in zip(index, self.node.tensor.shape, strict=True) if dim != 1]
+                point = Point(e, self.body, kept, valid, {self.node: product})
+                if self.plan.n == 1:  # no axis of lanes: the one column
+                    point.valid = None
+                for name, node in self.body.graph.outputs.items():
+                    point.store(node, self.body.results[name])
+
+
+def _label(stride: Dim) -> str:
+    return str(stride).replace("*", "_")
+
+
+def _fill_micro_kernel(e: Emitter, height: int, vectors: int, a: Operand) -> None:
+    """The loop over K: one broadcast of A and a multiply-add a row and vector."""
+    a_base, b_base, c_base, depth, first, k_argument, row_argument = e.function.args
+    lanes = e.target.lanes
+    k_stride = i64(a.k_stride) if isinstance(a.k_stride, int) else k_argument
+    row_stride = i64(a.row_stride) if isinstance(a.row_stride, int) else row_argument
+    vector = ir.VectorType(F32, lanes)
+    zero = ir.Constant(vector, None)
+    tile = [
+        e.address(c_base, "f32", i64((row * vectors + v) * lanes))
+        for row in range(height)
+        for v in range(vectors)
+    ]
+
+    def multiply(a_at: Value, b_at: Value, sums: list[Value], step: int) -> list[Value]:
+        b_row = [
+            e.load(e.address(b_at, "f32", i64((step * vectors + v) * lanes)), "f32", lanes)
+            for v in range(vectors)
+        ]
+        result = []
+        for row in range(height):
+            offset = e.add(e.mul(row_stride, row), e.mul(k_stride, step))
+            scalar = e.load_scalar(e.address(a_at, "f32", offset), "f32")
+            spread = e.spread(scalar, lanes)
+            for v in range(vectors):
+                result.append(e.fma(spread, b_row[v], sums[row * vectors + v]))
+        return result
+
+    # C is loaded only when an earlier block left something there.
+    entry = e.ir.block
+    with e.ir.if_then(e.ir.not_(first)):
+        loaded = [e.load(place, "f32", lanes) for place in tile]
+        inside = e.ir.block
+    initial = []
+    for value in loaded:
+        phi = e.ir.phi(vector)
+        phi.add_incoming(zero, entry)
+        phi.add_incoming(value, inside)
+        initial.append(phi)
+    unroll = 4
+    whole = e.mul(e.div(depth, unroll), unroll)
+    sums: list[Value] = initial
+    for start, stop, step in ((i64(0), whole, unroll), (whole, depth, 1)):
+        with e.loop(start, stop, step, sums) as (k, inner, carry):
+            a_at = e.address(a_base, "f32", e.mul(k, k_stride))
+            b_at = e.address(b_base, "f32", e.mul(k, vectors * lanes))
+            for at in range(step):
+                inner = multiply(a_at, b_at, inner, at)
+            carry(inner)
+        sums = e.carried
+    for value, place in zip(sums, tile, strict=True):
+        e.store(value, place, "f32", lanes)
+    e.ir.ret_void()
+
+
+def transpose_square(e: Emitter, rows: list[Value]) -> list[Value]:
+    """The columns of a square of vectors, by log2(lanes) rounds of two-input shuffles."""
+    lanes = len(rows)
+    half = lanes // 2
+    while half:
+        result: list[Value] = list(rows)
+        low = [lane if not lane & half else lanes + (lane ^ half) for lane in range(lanes)]
+        high = [lane | half if not lane & half else lanes + lane for lane in range(lanes)]
+        for row in range(lanes):
+            if not row & half:
+                pair = rows[row], rows[row | half]
+                result[row] = e.ir.shuffle_vector(*pair, _mask(low))
+                result[row | half] = e.ir.shuffle_vector(*pair, _mask(high))
+        rows = result
+        half //= 2
+    return rows
+
+
+def _mask(order: Sequence[int]) -> ir.Constant:
+    return ir.Constant(ir.VectorType(I32, len(order)), list(order))

@@ -1,0 +1,223 @@
+"""Kernels without reductions along a row: elementwise loops, and reductions over leading axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from llvmlite import ir
+
+from graphc.ir.graph import Node
+from graphc.ir.ops import REDUCTIONS
+from graphc.ir.types import FLOATS, Dim, Shape, product
+
+from .builder import SCALARS, Emitter, i64, is_static, splat
+from .elementwise import LOWERINGS, extremum
+from .values import Body, Point, squeezed
+
+Value = ir.Value
+
+# Vectors of a row that are unrolled rather than looped over.
+UNROLLED = 4
+
+
+def unravel(e: Emitter, index: Value, dims: Sequence[Dim]) -> list[Value]:
+    """The index of each axis, from a linear row-major index."""
+    indices: list[Value] = []
+    for dim in reversed(dims[1:]):
+        size = e.dim(dim)
+        indices.insert(0, e.rem(index, size))
+        index = e.div(index, size)
+    return [index, *indices] if dims else []
+
+
+def each_vector(
+    e: Emitter,
+    size: Dim,
+    visit: Callable[[Value, int, list[Value]], list[Value]],
+    carried: Sequence[Value] = (),
+    span: tuple[Value, Value] | None = None,
+) -> list[Value]:
+    """Visits a range of elements vector by vector: visit(first index, valid lanes, carried values).
+
+    Whole vectors in a loop (unrolled when few), then the tail: one partial vector when the size is
+    known, element by element when it is not. `span` restricts a symbolic size to a part.
+    """
+    lanes, values = e.target.lanes, list(carried)
+    if span is None and is_static(size):
+        assert isinstance(size, int)
+        whole = size - size % lanes
+        if whole <= UNROLLED * lanes:
+            for start in range(0, whole, lanes):
+                values = visit(i64(start), lanes, values)
+        else:
+            with e.loop(i64(0), i64(whole), lanes, values) as (index, inner, carry):
+                carry(visit(index, lanes, inner))
+            values = e.carried
+        return visit(i64(whole), size % lanes, values) if size % lanes else values
+    low, high = span or (i64(0), e.dim(size))
+    whole_end = e.add(low, e.mul(e.div(e.sub(high, low), lanes), lanes))
+    with e.loop(low, whole_end, lanes, values) as (index, inner, carry):
+        carry(visit(index, lanes, inner))
+    with e.loop(whole_end, high, 1, e.carried) as (index, inner, carry):
+        carry(visit(index, 1, inner))
+    return e.carried
+
+
+def _is_flat(body: Body, full: Shape) -> bool:
+    """Whether every array is read either whole, in the domain's own order, or as one scalar."""
+    order = tuple(range(len(full)))
+    for node in body.nodes:
+        if node.op in ("gather", "transpose", "iota"):
+            return False
+        if node.op in ("broadcast", "input"):
+            axes = body.access(node).axes
+            if axes and (axes != order or len(squeezed(node)) != len(full)):
+                return False
+        if node.op == "const" and node.tensor.rank:
+            return False
+    return True
+
+
+def emit_loop(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
+    """Elementwise over the domain, split by elements when it is flat, else by rows."""
+    outputs = body.graph.outputs
+    full = squeezed(next(iter(outputs.values())))
+
+    def write(point: Point) -> None:
+        for name, node in outputs.items():
+            point.store(node, body.results[name])
+
+    if not full:
+        with e.ir.if_then(e.ir.icmp_unsigned("==", thread, i64(0))):
+            write(Point(e, body, [], None))
+    elif _is_flat(body, full):
+        # Shares are multiples of a cache line, so that no two threads write to one.
+        unit = 64
+        total = e.dim(product(full))
+        low, high = e.share(e.div(e.add(total, unit - 1), unit), thread, threads)
+        span = (e.mul(low, unit), e.minimum(e.mul(high, unit), total))
+
+        def visit(index: Value, valid: int, carried: list[Value]) -> list[Value]:
+            write(Point(e, body, [index], valid, flat=True))
+            return carried
+
+        each_vector(e, product(full), visit, span=span)
+    else:
+        low, high = e.share(e.dim(product(full[:-1])), thread, threads)
+        with e.loop(low, high, 1) as (row, _, _):
+            outer = unravel(e, row, full[:-1])
+
+            def visit_row(index: Value, valid: int, carried: list[Value]) -> list[Value]:
+                write(Point(e, body, [*outer, index], valid))
+                return carried
+
+            each_vector(e, full[-1], visit_row)
+
+
+def extreme(dtype: str, sign: int, lanes: int) -> ir.Constant:
+    """A vector of the dtype's largest (sign 1) or smallest (sign -1) value."""
+    scalar = SCALARS[dtype]
+    if dtype in FLOATS:
+        return splat(sign * float("inf"), scalar, lanes)
+    bits = scalar.width
+    return splat(-(2 ** (bits - 1)) if sign < 0 else 2 ** (bits - 1) - 1, scalar, lanes)
+
+
+def neutral(node: Node, lanes: int) -> ir.Constant:
+    """The vector that a reduction starts from."""
+    if node.op == "reduce_sum":
+        return splat(0, SCALARS[node.tensor.dtype], lanes)
+    return extreme(node.tensor.dtype, -1 if node.op == "reduce_max" else 1, lanes)
+
+
+def combiner(e: Emitter, node: Node) -> Callable[[Value, Value], Value]:
+    """The function of two vectors that a reduction repeats."""
+    if node.op == "reduce_sum":
+        return lambda x, y: LOWERINGS["add"](e, {}, x, y)
+    operator = ">" if node.op == "reduce_max" else "<"
+    return lambda x, y: extremum(operator)(e, {}, x, y)
+
+
+def emit_columns(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
+    """Reductions that keep the domain's last axis: threads split columns, each sums in order."""
+    reductions = [n for n in body.nodes if n.op in REDUCTIONS]
+    first = reductions[0]
+    operand = body.operands[first][0]
+    full = squeezed(operand)
+    axes: tuple[int, ...] = first.attrs["axes"]  # type: ignore[assignment]
+    positions = [a for a, dim in enumerate(operand.tensor.shape) if dim != 1]
+    kept = [i for i, a in enumerate(positions) if a not in axes]
+    reduced = [i for i, a in enumerate(positions) if a in axes]
+    outer_dims = [full[i] for i in kept[:-1]]
+    inside = {n for n in body.nodes if squeezed(n) == full}
+    lanes = e.target.lanes
+
+    def block(outer: list[Value], column: Value, valids: Sequence[int]) -> None:
+        """One block of vectors: all rows, then the work on the results."""
+        starts = [e.add(column, v * lanes) for v in range(len(valids))]
+        initial = [neutral(r, lanes) for _ in valids for r in reductions]
+        rows = e.dim(product(full[i] for i in reduced))
+        with e.loop(i64(0), rows, 1, initial) as (row, accumulators, carry):
+            index: list[Value] = [i64(0)] * len(full)
+            for axis, value in zip(kept[:-1], outer, strict=True):
+                index[axis] = value
+            for axis, value in zip(reduced, unravel(e, row, [full[i] for i in reduced]), strict=True):
+                index[axis] = value
+            following = []
+            for v, valid in enumerate(valids):
+                index[kept[-1]] = starts[v]
+                point = Point(e, body, index, valid)
+                for r, reduction in enumerate(reductions):
+                    so_far = accumulators[v * len(reductions) + r]
+                    value = point.value(body.operands[reduction][0])
+                    following.append(combiner(e, reduction)(so_far, value))
+                for name, node in body.graph.outputs.items():
+                    if node in inside:
+                        point.store(node, body.results[name])
+            carry(following)
+        for v, valid in enumerate(valids):
+            sums = e.carried[v * len(reductions) : (v + 1) * len(reductions)]
+            known = dict(zip(reductions, sums, strict=True))
+            result = Point(e, body, [*outer, starts[v]], valid, known)
+            for name, node in body.graph.outputs.items():
+                if node not in inside:
+                    result.store(node, body.results[name])
+
+    _each_block(e, full[kept[-1]], outer_dims, block, thread, threads)
+
+
+def _each_block(
+    e: Emitter,
+    columns: Dim,
+    outer_dims: Sequence[Dim],
+    block: Callable[[list[Value], Value, Sequence[int]], None],
+    thread: Value,
+    threads: Value,
+) -> None:
+    """Splits outer axes times blocks of columns among threads: wide blocks first, then the rest."""
+    lanes = e.target.lanes
+    outer_size = e.dim(product(outer_dims))
+
+    def blocks(start: Value, count: Value, width: int, valids: Sequence[int]) -> None:
+        low, high = e.share(e.mul(outer_size, count), thread, threads)
+        with e.loop(low, high, 1) as (task, _, _):
+            outer = unravel(e, e.div(task, count), outer_dims)
+            block(outer, e.add(start, e.mul(e.rem(task, count), width)), valids)
+
+    if not is_static(columns):
+        size = e.dim(columns)
+        whole = e.div(size, lanes)
+        done = e.mul(whole, lanes)
+        blocks(i64(0), whole, lanes, [lanes])
+        blocks(done, e.sub(size, done), 1, [1])
+        return
+    assert isinstance(columns, int)
+    start = 0
+    for vectors in (UNROLLED, 1):
+        width = vectors * lanes
+        count = (columns - start) // width
+        if count:
+            blocks(i64(start), i64(count), width, [lanes] * vectors)
+            start += count * width
+    if start < columns:
+        blocks(i64(start), i64(1), lanes, [columns - start])

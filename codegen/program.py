@@ -1,0 +1,272 @@
+"""A planned graph as one LLVM module, whose entry point runs many steps in a call.
+
+entry(arguments, parameters): `arguments` holds an address for each input, each output that is not
+a state's new value, and the arena; `parameters` holds int64s: threads, steps, rows, batch size, and
+then the values of the other symbols. Step s works on rows [s * batch size, ...); inputs of role
+data or index, and outputs, whose first dimension is `batch` move on by as many rows; outputs of
+another shape get one value a step, one after the other. State is updated in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from graphc.ir.graph import Graph, Node
+from graphc.ir.place import Place, arena_size, place_of, round_up
+from graphc.ir.text import to_text
+from graphc.ir.types import Dim, Size, TensorType, product
+
+from .builder import I64, PTR, Emitter, i64
+from .contraction import contraction_scratch, emit_contraction, plan_contraction
+from .elementwise import Unsupported
+from .loops import emit_columns, emit_loop
+from .rows import emit_rows, rows_scratch
+from .target import Target
+from .threads import ARGUMENTS, PARAMETERS, emit_barrier, emit_entry, emit_wait, word
+from .values import Body
+
+BATCH = "batch"
+PARAMETER_NAMES = ("threads", "steps", "rows", "batch")
+ENTRY = "graphc_run"
+
+
+@dataclass
+class Program:
+    """The module and what a caller must know to run it.
+
+    Attributes:
+        arguments: names of the inputs and outputs, in the order of `arguments`; the arena is last.
+        symbols: symbolic dimensions other than batch, in the order of `parameters`.
+        arena: bytes of the arena that buffers take, a sum of terms.
+        scratch: bytes of the arena that each thread takes besides.
+    """
+
+    module: ir.Module
+    arguments: list[str]
+    symbols: list[str]
+    arena: tuple[Dim, ...]
+    scratch: int
+
+
+def streams(type_: TensorType) -> bool:
+    """Whether an argument of this type has a row for each row of the batch."""
+    return type_.rank > 0 and type_.shape[0] == Size((BATCH,))
+
+
+def generate(graph: Graph, target: Target) -> Program:
+    """The module of a scheduled graph with places.
+
+    Raises:
+        Unsupported: naming the kernel, its layer and what there is no code for.
+    """
+    module = ir.Module(graph.name)
+    state = {n.name for n in graph.inputs()}
+    outputs = [name for name in graph.outputs if name not in state]
+    arguments = [n.name for n in graph.inputs()] + outputs
+    symbols = [s for s in graph.symbols() if s != BATCH]
+    program = Program(module, arguments, symbols, arena_size(graph), 0)
+    kernels = _Kernels(module, target, [BATCH, *symbols])
+    calls = []
+    for node in graph.nodes():
+        if node.op == "fused":
+            calls.append((node, kernels.function(graph, node)))
+    program.scratch = round_up(kernels.scratch)
+    wait = emit_wait(module, target)
+    barrier = emit_barrier(module, target, wait)
+    worker = _Worker(graph, program, target, barrier).emit(calls)
+    emit_entry(module, target, ENTRY, worker, wait)
+    return program
+
+
+class _Kernels:
+    """Kernel functions, one for all fused nodes that are alike."""
+
+    def __init__(self, module: ir.Module, target: Target, symbols: list[str]) -> None:
+        self.module, self.target, self.symbols = module, target, symbols
+        self.made: dict[str, ir.Function] = {}
+        self.scratch = 0
+
+    def function(self, graph: Graph, node: Node) -> ir.Function:
+        """kernel(thread, threads, scratch, symbols ..., operands ..., results ...)."""
+        aliased = _aliased(graph, node)
+        key = f"{node.attrs['kind']} {aliased} {_canonical(node)}"
+        if key not in self.made:
+            self.made[key] = self._emit(node, aliased)
+        return self.made[key]
+
+    def _emit(self, node: Node, aliased: set[int]) -> ir.Function:
+        graph = node.attrs["body"]
+        assert isinstance(graph, Graph)
+        inputs, results = graph.inputs(), list(graph.outputs)
+        count = len(inputs) + len(results)
+        signature = ir.FunctionType(
+            ir.VoidType(), [I64, I64, PTR] + [I64] * len(self.symbols) + [PTR] * count
+        )
+        function = ir.Function(self.module, signature, node.name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        thread, threads, scratch, *rest = function.args
+        symbols = dict(zip(self.symbols, rest, strict=False))
+        pointers = rest[len(self.symbols) :]
+        for at, pointer in enumerate(pointers):
+            if at not in aliased:
+                pointer.add_attribute("noalias")
+        e = Emitter(function, self.target, symbols)
+        body = Body(
+            graph,
+            dict(zip(inputs, pointers, strict=False)),
+            dict(zip(results, pointers[len(inputs) :], strict=True)),
+        )
+        try:
+            self._fill(str(node.attrs["kind"]), e, body, thread, threads, scratch)
+        except Unsupported as error:
+            where = f" of layer {node.scope.layer!r}" if node.scope.layer else ""
+            raise Unsupported(f"kernel {node.name}{where}: {error}") from None
+        e.ir.ret_void()
+        return function
+
+    def _fill(
+        self, kind: str, e: Emitter, body: Body, thread: ir.Value, threads: ir.Value,
+        scratch: ir.Value,
+    ) -> None:  # fmt: skip
+        if kind == "loop":
+            emit_loop(e, body, thread, threads)
+        elif kind == "columns":
+            emit_columns(e, body, thread, threads)
+        elif kind == "rows":
+            self.scratch = max(self.scratch, rows_scratch(body, self.target.lanes))
+            emit_rows(e, body, thread, threads, scratch)
+        else:
+            matmul = next(n for n in body.nodes if n.op == "matmul")
+            plan = plan_contraction(body, matmul, self.target)
+            self.scratch = max(self.scratch, contraction_scratch(plan, self.target))
+            emit_contraction(e, body, matmul, thread, threads, scratch)
+
+
+def _aliased(graph: Graph, node: Node) -> set[int]:
+    """Positions among operands and results of those whose memory another one shares."""
+    items = sorted(graph.users(node), key=lambda item: item.attrs["index"])  # type: ignore[arg-type,return-value]
+    operands = [str(o.attrs["place"]) for o in graph.operands(node)]
+    places = operands + [str(i.attrs["place"]) for i in items]
+    written = set(places[len(operands) :])
+    return {
+        at for at, place in enumerate(places) if place in written and places.count(place) > 1
+    }
+
+
+def _canonical(node: Node) -> str:
+    """A body's text without the names and scopes that do not matter to its code."""
+    body = node.attrs["body"]
+    assert isinstance(body, Graph)
+    number: dict[Node, int] = {}
+    lines = []
+    for at, inner in enumerate([*body.inputs(), *(n for n in body.nodes() if n.op != "input")]):
+        number[inner] = at
+        attrs = " ".join(
+            f"{k}={to_text(v) if isinstance(v, Graph) else repr(v)}" for k, v in inner.attrs.items()
+        )
+        operands = [number[o] for o in body.operands(inner)]
+        lines.append(f"{inner.op} {operands} {attrs} {inner.type}")
+    return "\n".join([*lines, str([number[o] for o in body.outputs.values()])])
+
+
+class _Worker:
+    """worker(control, thread): the steps, each a run through the kernels."""
+
+    def __init__(
+        self, graph: Graph, program: Program, target: Target, barrier: ir.Function
+    ) -> None:
+        self.graph, self.program, self.barrier = graph, program, barrier
+        signature = ir.FunctionType(ir.VoidType(), [PTR, I64])
+        self.function = ir.Function(program.module, signature, "worker")
+        self.function.linkage = "internal"
+        self.e = Emitter(self.function, target, {})
+
+    def emit(self, calls: list[tuple[Node, ir.Function]]) -> ir.Function:
+        """Fills the function in."""
+        e, program = self.e, self.program
+        control, self.thread = self.function.args
+        arguments = e.ir.inttoptr(e.ir.load(word(e, control, ARGUMENTS), typ=I64), PTR)
+        parameters = e.ir.inttoptr(e.ir.load(word(e, control, PARAMETERS), typ=I64), PTR)
+        self.threads, steps, rows, batch_size, *others = (
+            e.ir.load(e.address(parameters, "i64", i64(at)), typ=I64)
+            for at in range(len(PARAMETER_NAMES) + len(program.symbols))
+        )
+        # The threads that were started may be fewer than were asked for.
+        self.threads = e.ir.load(word(e, control, 2), typ=I64)
+        names = [*program.arguments, ""]
+        self.bases = {
+            name: e.ir.load(e.ir.gep(arguments, [i64(at)], source_etype=PTR), typ=PTR)
+            for at, name in enumerate(names)
+        }
+        with e.loop(i64(0), steps, 1) as (step, _, _):
+            row = e.mul(step, batch_size)
+            e.symbols = dict(zip(program.symbols, others, strict=True))
+            e.symbols[BATCH] = e.minimum(batch_size, e.sub(rows, row))
+            self._step(step, row, batch_size, calls, control)
+        e.ir.ret_void()
+        return self.function
+
+    def _step(
+        self, step: ir.Value, row: ir.Value, batch_size: ir.Value,
+        calls: list[tuple[Node, ir.Function]], control: ir.Value,
+    ) -> None:  # fmt: skip
+        e = self.e
+        current = self._arguments(step, row)
+        # Offsets are those of a whole batch, also in the last step, which needs no more.
+        sizes = {**e.symbols, BATCH: batch_size}
+        arena_end = self._sum(self.program.arena, sizes)
+        scratch = e.address(
+            e.address(self.bases[""], "u8", arena_end), "u8",
+            e.mul(self.thread, self.program.scratch),
+        )  # fmt: skip
+        symbols = [e.symbols[s] for s in (BATCH, *self.program.symbols)]
+
+        def address(node: Node) -> ir.Value:
+            place: Place = place_of(node.attrs)
+            if place.argument:
+                return current[place.argument]
+            return e.address(self.bases[""], "u8", self._sum(place.offset, sizes))
+
+        phase = calls[0][0].attrs["phase"] if calls else 0
+        for node, function in calls:
+            if node.attrs["phase"] != phase:
+                e.ir.call(self.barrier, [control])
+                phase = node.attrs["phase"]
+            operands = [address(o) for o in self.graph.operands(node)]
+            items = {i.attrs["index"]: i for i in self.graph.users(node)}
+            results = [address(items[at]) for at in range(len(items))]
+            e.ir.call(
+                function, [self.thread, self.threads, scratch, *symbols, *operands, *results]
+            )
+        e.ir.call(self.barrier, [control])
+
+    def _sum(self, terms: tuple[Dim, ...], sizes: dict[str, ir.Value]) -> ir.Value:
+        """A byte count's value."""
+        e = self.e
+        total: ir.Value = i64(0)
+        for term in terms:
+            value: ir.Value = i64(term if isinstance(term, int) else term.factor)
+            for symbol in term.symbols if isinstance(term, Size) else ():
+                value = e.mul(value, sizes[symbol])
+            total = e.add(total, value)
+        return total
+
+    def _arguments(self, step: ir.Value, row: ir.Value) -> dict[str, ir.Value]:
+        """Each argument's address in this step."""
+        e, current = self.e, {}
+        for name in self.program.arguments:
+            base = self.bases[name]
+            is_input = name in self.graph and self.graph[name].op == "input"
+            node = self.graph[name] if is_input else self.graph.outputs[name]
+            fixed = is_input and node.attrs["role"] in ("state", "scalar")
+            if not fixed and streams(node.tensor):
+                elements = e.mul(row, e.dim(product(node.tensor.shape[1:])))
+                base = e.address(base, node.tensor.dtype, elements)
+            elif not is_input:
+                elements = e.mul(step, e.dim(node.tensor.elements))
+                base = e.address(base, node.tensor.dtype, elements)
+            current[name] = base
+        return current
