@@ -1,0 +1,218 @@
+"""The driver: from a traced program to native code, stage by stage, top to bottom.
+
+    traced -> forward -> gradient -> update -> simplify -> fuse -> schedule -> memory -> native
+
+A program without training skips gradient and update.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from graphc.codegen import jit
+from graphc.codegen.program import BATCH, generate
+from graphc.codegen.target import Target, current
+from graphc.ir.graph import Graph
+from graphc.ir.text import to_text
+from graphc.ir.types import DTYPES, Size, evaluate
+from graphc.passes.fuse import fuse
+from graphc.passes.gradient import gradient
+from graphc.passes.manager import PassManager
+from graphc.passes.memory import plan_memory
+from graphc.passes.schedule import schedule
+
+from . import config
+from .trace import Tensor, Trace, Variable
+
+# Below this many operations a call, starting threads costs more than they save.
+WORK_FOR_THREADS = 400_000
+
+
+@dataclass
+class Training:
+    """What turns a forward program into a training program.
+
+    Attributes:
+        loss: the output to minimise, a scalar.
+        variables: what to differentiate with respect to.
+        update: adds the optimizer's step to the trace, given each variable's gradient.
+    """
+
+    loss: str
+    variables: Sequence[Variable]
+    update: Callable[[Sequence[Tensor]], None]
+
+
+def build(trace: Trace, training: Training | None = None, check: bool = False) -> PassManager:
+    """Runs all passes on a trace; the manager's records hold the graph after each.
+
+    Args:
+        check: verifies the graph after each pass.
+
+    Raises:
+        GraphError: when checking finds a broken graph.
+    """
+    manager = PassManager(check)
+    graph = trace.graph
+    manager.keep("traced", graph, 0.0)
+    if training is not None:
+        graph = manager.simplify(graph, "forward", differentiated=False)
+        graph = _train(manager, graph, trace, training)
+    graph = manager.simplify(graph, "simplify", differentiated=True)
+    manager.run(graph, [("fuse", fuse), ("schedule", schedule), ("memory", plan_memory)])
+    return manager
+
+
+def _train(manager: PassManager, graph: Graph, trace: Trace, training: Training) -> Graph:
+    names = [trace.names[v] for v in training.variables]
+    graph = manager.run(graph, [("gradient", lambda g: gradient(g, training.loss, names))])
+    gradients = [graph.outputs.pop(f"gradient/{name}") for name in names]
+    # The optimizer's step goes into a copy, so that the gradient's record stays as it is.
+    start = time.perf_counter()
+    kept, new = graph.copy()
+    trace.resume(kept)
+    with trace, trace.scope("", "update"):
+        training.update([Tensor(new[g]) for g in gradients])
+    for name, node in zip(names, gradients, strict=True):
+        graph.outputs[f"gradient/{name}"] = node
+    manager.keep("update", kept, time.perf_counter() - start)
+    return kept
+
+
+@dataclass
+class Executable:
+    """A compiled program with its state.
+
+    Attributes:
+        graph: as planned: kernels with phases and places.
+        code: the machine code.
+        variables: state by input name.
+        records: the passes' records, with each stage's graph.
+        seconds: compilation time, passes and machine code together.
+    """
+
+    graph: Graph
+    code: jit.NativeCode
+    variables: dict[str, Variable]
+    manager: PassManager
+    seconds: float
+    _arena: np.ndarray = field(default_factory=lambda: jit.aligned_bytes(0))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _work: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        arguments = self.code.program.arguments
+        self._addresses = [
+            self.variables[name].value.ctypes.data if name in self.variables else 0
+            for name in arguments
+        ]
+        self._slots = {
+            name: at for at, name in enumerate(arguments) if name not in self.variables
+        }
+        self._addresses.append(0)
+
+    def output_types(self) -> dict[str, tuple[np.dtype, tuple[int | Size, ...]]]:
+        """dtype and shape of each output that is not state."""
+        return {
+            name: (DTYPES[node.tensor.dtype], node.tensor.shape)
+            for name, node in self.graph.outputs.items()
+            if name not in self.variables
+        }
+
+    def work(self, batch: int) -> int:
+        """About how many operations a step of this many rows takes."""
+        if batch not in self._work:
+            self._work[batch] = _count_operations(self.graph, {BATCH: batch})
+        return self._work[batch]
+
+    def run(
+        self,
+        addresses: Mapping[str, int],
+        steps: int,
+        rows: int,
+        batch: int,
+        symbols: Mapping[str, int] | None = None,
+    ) -> None:
+        """Runs steps on consecutive batches.
+
+        Args:
+            addresses: of the first row of each input that is not state, and of each output.
+            steps: how many.
+            rows: how many rows there are; the last step may have less than a batch of them.
+            batch: rows a step.
+            symbols: values of other symbolic dimensions.
+        """
+        symbols = symbols or {}
+        work = self.work(batch) * steps
+        threads = config.num_threads() if work > WORK_FOR_THREADS else 1
+        parameters = [threads, steps, rows, batch]
+        parameters += [symbols[s] for s in self.code.program.symbols]
+        with self._lock:
+            needed = self.code.arena_bytes(threads, batch, symbols)
+            if self._arena.nbytes < needed:
+                self._arena = jit.aligned_bytes(needed)
+            filled = self._addresses
+            for name, slot in self._slots.items():
+                filled[slot] = addresses[name]
+            filled[-1] = self._arena.ctypes.data
+            self.code.run(filled, parameters)
+
+
+def _count_operations(graph: Graph, symbols: dict[str, int]) -> int:
+    """Multiplications of contractions, twice, and one a kernel result's element."""
+    known = {**dict.fromkeys(graph.symbols(), 1), **symbols}
+    total = 0
+    for node in graph.nodes():
+        if node.op == "item":
+            total += evaluate(node.tensor.elements, known)
+        elif node.op == "fused":
+            body = node.attrs["body"]
+            assert isinstance(body, Graph)
+            for inner in body.nx:
+                if inner.op == "matmul":
+                    a = body.operands(inner)[0].tensor
+                    depth = a.shape[0 if inner.attrs["transpose_a"] else 1]
+                    total += 2 * evaluate(inner.tensor.elements, known) * evaluate(depth, known)
+    return total
+
+
+def compile_trace(
+    trace: Trace,
+    training: Training | None = None,
+    target: Target | None = None,
+    check: bool = False,
+) -> Executable:
+    """Compiles a trace for a target (by default the one that GRAPHC_TARGET or the CPU names)."""
+    start = time.perf_counter()
+    manager = build(trace, training, check)
+    graph = manager.records[-1].graph
+    target = target or current()
+    code = jit.load(generate(graph, target), target)
+    variables = {name: variable for variable, name in trace.names.items()}
+    return Executable(graph, code, variables, manager, time.perf_counter() - start)
+
+
+def stage_text(executable: Executable, stage: str) -> str:
+    """The text of a stage: a pass's name, "llvm" or "asm".
+
+    Raises:
+        ValueError: for an unknown stage, with the known ones.
+    """
+    records = {record.name: record for record in executable.manager.records}
+    if stage in records:
+        return to_text(records[stage].graph)
+    if stage == "llvm":
+        return executable.code.llvm_text
+    if stage == "asm":
+        return jit.assembly(executable.code)
+    raise ValueError(f"unknown stage {stage!r}; known: {', '.join([*records, 'llvm', 'asm'])}")
+
+
+def stage_names(executable: Executable) -> list[str]:
+    """The stages that `stage_text` knows, in order."""
+    return [*(record.name for record in executable.manager.records), "llvm", "asm"]

@@ -1,0 +1,153 @@
+"""Dense, Activation, Flatten and Dropout, as in `keras.layers`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphc import activations, initializers, ops
+from graphc.trace import Tensor, current
+
+from .base import Layer
+
+
+class Dense(Layer):
+    """activation(inputs @ kernel + bias) over the last axis.
+
+    Args:
+        units: size of the result's last axis.
+        activation: name or function; linear by default.
+        use_bias: whether there is a bias.
+        kernel_initializer, bias_initializer: Glorot uniform and zeros by default.
+
+    Weights: kernel (features, units), bias (units,). Input (batch, ..., features); result
+    (batch, ..., units).
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: object = None,
+        use_bias: bool = True,
+        kernel_initializer: object = "glorot_uniform",
+        bias_initializer: object = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(units, int) or isinstance(units, bool) or units < 1:
+            raise ValueError(f"Dense: units must be an int of at least 1, got {units!r}")
+        self.units = units
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ValueError(
+                f"expected an input of shape (batch, ..., features) with features known, got "
+                f"{input_shape}; flatten images with layers.Flatten()"
+            )
+        self.features = input_shape[-1]
+        self.kernel = self.add_weight(
+            (self.features, self.units), self.kernel_initializer, name="kernel"
+        )
+        self.bias = (
+            self.add_weight((self.units,), self.bias_initializer, name="bias")
+            if self.use_bias
+            else None
+        )
+
+    def call(self, inputs: Any) -> Tensor:
+        shape = inputs.shape
+        if shape[-1] != self.features:
+            raise ValueError(
+                f"expected {self.features} features (the kernel has shape {self.kernel.shape}), "
+                f"got {shape[-1]}"
+            )
+        # As a matrix, so that bias and activation are the product's epilogue.
+        rows = ops.reshape(inputs, (-1, self.features))
+        result = ops.matmul(rows, self.kernel)
+        if self.bias is not None:
+            result = ops.add(result, self.bias)
+        if len(shape) == 2:
+            return self.activation(result)
+        return self.activation(ops.reshape(result, (*shape[:-1], self.units)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }
+
+
+class Activation(Layer):
+    """An activation function as a layer. Shapes: any, and the same.
+
+    Args:
+        activation: name or function.
+    """
+
+    def __init__(self, activation: object, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+
+    def call(self, inputs: Any) -> Tensor:
+        return self.activation(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
+
+class Flatten(Layer):
+    """(batch, ...) to (batch, product of the others)."""
+
+    def call(self, inputs: Any) -> Tensor:
+        if len(inputs.shape) == 1:
+            return ops.expand_dims(inputs, -1)
+        return ops.reshape(inputs, (inputs.shape[0], -1))
+
+
+class Dropout(Layer):
+    """In training, sets a fraction of the elements to 0 and scales the rest by 1 / (1 - rate).
+
+    Args:
+        rate: the fraction, at least 0 and at most 1.
+        noise_shape: shape of the mask where it is to be shared along axes; None in place of the
+            batch, 1 in place of a shared axis.
+        seed: for numbers of its own; by default they follow `utils.set_random_seed`.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: tuple[int | None, ...] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= rate <= 1:
+            raise ValueError(f"Dropout: rate must be between 0 and 1, got {rate!r}")
+        self.rate = float(rate)
+        self.noise_shape = noise_shape
+        self.seed = seed
+
+    def call(self, inputs: Any, training: bool = False) -> Tensor:
+        if not training or self.rate == 0:
+            return inputs  # type: ignore[no-any-return]
+        if self.rate == 1:
+            return ops.zeros_like(inputs)
+        shape = inputs.shape
+        if self.noise_shape is not None:
+            shape = tuple(
+                d if n is None else n for d, n in zip(shape, self.noise_shape, strict=True)
+            )
+        kept = ops.greater_equal(current().uniform(shape, self.seed), self.rate)
+        return ops.where(kept, ops.multiply(inputs, 1 / (1 - self.rate)), 0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape,
+                "seed": self.seed}  # fmt: skip

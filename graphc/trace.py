@@ -1,0 +1,244 @@
+"""Tracing: variables, tensors, and the trace that turns calls of `graphc.ops` into a graph."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphc.ir.graph import Graph, Node, Scope
+from graphc.ir.types import DTYPES, Shape, TensorType, short_dtype
+from graphc.passes.shapes import Builder
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+class Variable:
+    """State that programs read and update in place: weights, optimizer slots, accumulators.
+
+    Args:
+        value: initial value; copied.
+        name: as graphs show it; made unique there.
+        trainable: whether `fit` differentiates the loss with respect to it.
+        dtype: NumPy dtype; float32 by default.
+    """
+
+    def __init__(
+        self, value: object, name: str, trainable: bool = True, dtype: object = "float32"
+    ) -> None:
+        self._value = np.array(value, DTYPES[short_dtype(dtype)], order="C")
+        self.name = name
+        self.trainable = trainable
+
+    @property
+    def value(self) -> np.ndarray:
+        """The array that programs work on; `assign` changes it, its address never does."""
+        return self._value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._value.shape
+
+    @property
+    def dtype(self) -> str:
+        return self._value.dtype.name
+
+    @property
+    def type(self) -> TensorType:
+        return TensorType(short_dtype(self._value.dtype), self._value.shape)
+
+    def assign(self, value: object) -> None:
+        """Copies a value in.
+
+        Raises:
+            ValueError: when its shape differs.
+        """
+        array = np.asarray(value)
+        if array.shape != self.shape:
+            raise ValueError(
+                f"variable {self.name!r}: expected shape {self.shape}, got {array.shape}"
+            )
+        self._value[...] = array
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the value."""
+        return self._value.copy()
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.name} {self.type}>"
+
+
+class Tensor:
+    """A node under construction; what `graphc.ops` takes and returns. Supports arithmetic.
+
+    `shape` has an int for each fixed dimension and a symbol (as `batch`) for each that is known
+    only when the program runs.
+    """
+
+    __slots__ = ("node",)
+    __array_ufunc__ = None  # NumPy arrays leave mixed arithmetic to this class
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    @property
+    def type(self) -> TensorType:
+        return self.node.tensor
+
+    @property
+    def shape(self) -> Shape:
+        return self.type.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.type.rank
+
+    @property
+    def dtype(self) -> str:
+        return DTYPES[self.type.dtype].name
+
+    def __repr__(self) -> str:
+        return f"<Tensor {self.type}>"
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a symbolic tensor has no truth value while the graph is built; use ops.where"
+        )
+
+    def __iter__(self) -> Iterator[object]:
+        raise TypeError("a symbolic tensor cannot be iterated over")
+
+    if TYPE_CHECKING:  # graphc.ops installs its functions as the operators
+
+        def _binary(self, other: object) -> Tensor: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
+        __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+
+        def __neg__(self) -> Tensor: ...
+
+
+class Trace:
+    """One program being traced into a graph.
+
+    Args:
+        name: the program's name.
+        training: what layers that behave differently in training are told.
+    """
+
+    def __init__(self, name: str, training: bool = False) -> None:
+        self.graph = Graph(name)
+        self.builder = Builder(self.graph)
+        self.training = training
+        self.names: dict[Variable, str] = {}
+        self._now: dict[Variable, Tensor] = {}
+        self._streams = 0
+        self.random_state: tuple[Variable, Variable] | None = None
+
+    def input(self, name: str, type_: TensorType, role: str = "data") -> Tensor:
+        """A new input of the program."""
+        return Tensor(self.graph.add("input", (), {"role": role}, type=type_, name=name))
+
+    def read(self, variable: Variable) -> Tensor:
+        """The variable's value at this point of the program."""
+        if variable not in self._now:
+            name, count = variable.name, 0
+            while name in self.graph:
+                count += 1
+                name = f"{variable.name}_{count}"
+            self.names[variable] = name
+            self._now[variable] = self.input(name, variable.type, "state")
+        return self._now[variable]
+
+    def assign(self, variable: Variable, value: Tensor) -> None:
+        """Makes `value` the variable's new value when the program has run.
+
+        Raises:
+            ValueError: when the type differs from the variable's.
+        """
+        if value.type != variable.type:
+            raise ValueError(
+                f"variable {variable.name!r}: expected {variable.type}, got {value.type}"
+            )
+        self.read(variable)
+        self._now[variable] = value
+        self.graph.outputs[self.names[variable]] = value.node
+
+    def resume(self, graph: Graph) -> None:
+        """Goes on tracing into a graph that passes made of this trace's."""
+        self.graph = graph
+        self.builder = Builder(graph, self.builder.scope)
+        self._now = {
+            variable: Tensor(graph.outputs.get(name) or graph[name])
+            for variable, name in self.names.items()
+        }
+
+    def output(self, name: str, value: Tensor) -> None:
+        """Makes a value a result of the program: one a step, or a row for each of the batch."""
+        self.graph.outputs[name] = value.node
+
+    def uniform(self, shape: Shape, seed: int | None = None) -> Tensor:
+        """Random f32 in [0, 1), other at every step and for every call in the program."""
+        if self.random_state is None:
+            raise ValueError("random numbers are drawn only in programs that keep a random state")
+        seed_variable, step = self.random_state
+        key = self.read(seed_variable).node if seed is None else self.builder.const(seed, "i32")
+        stream, self._streams = self._streams, self._streams + 1
+        return Tensor(
+            self.builder.node(
+                "random_uniform", key, self.read(step).node, shape=shape, stream=stream
+            )
+        )
+
+    @property
+    def drew_random_numbers(self) -> bool:
+        return self._streams > 0
+
+    @contextmanager
+    def scope(self, layer: str, phase: str = "forward", where: str = "") -> Iterator[None]:
+        """Nodes made inside come from this layer and phase, called at the user's line `where`."""
+        outer = self.builder.scope
+        path = f"{outer.layer}/{layer}" if outer.layer and layer else outer.layer or layer
+        self.builder.scope = Scope(path, phase, where or outer.where)
+        try:
+            yield
+        finally:
+            self.builder.scope = outer
+
+    def __enter__(self) -> Trace:
+        _active.append(self)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _active.pop()
+
+
+_active: list[Trace] = []
+
+
+def current() -> Trace:
+    """The trace being built.
+
+    Raises:
+        RuntimeError: outside of one.
+    """
+    if not _active:
+        raise RuntimeError(
+            "graphc.ops builds graphs: call it in a layer's call(), in a loss or metric function, "
+            "or on the tensors of layers.Input"
+        )
+    return _active[-1]
+
+
+def users_line() -> str:
+    """file:line of the nearest caller outside graphc, for scopes and error messages."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    name = Path(frame.f_code.co_filename).name
+    return f"{name}:{frame.f_lineno}"

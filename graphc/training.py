@@ -1,0 +1,614 @@
+"""compile, fit, evaluate and predict: checks the user's data and feeds compiled programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import losses, metrics, optimizers
+from .callbacks import CallbackList, History
+from .compiler import Executable, build, compile_trace
+from .data import (
+    Data,
+    apply_class_weight,
+    check_labels,
+    split_validation,
+    standardize,
+    standardize_x,
+)
+from .ir.graph import Node
+from .ir.interpret import interpret
+from .ir.types import TensorType
+from .layers.base import Layer, SymbolicTensor, flatten
+from .metrics import Mean
+from .programs import (
+    Task,
+    feeds_for_interpreter,
+    trace_evaluate,
+    trace_predict,
+    trace_train,
+)
+from .random import next_seed
+from .trace import Variable
+
+# How long native code runs before Python looks at progress and Ctrl-C, in seconds.
+CHUNK_SECONDS = 0.1
+# Rows a step of prediction: results do not depend on it, and small steps cost more.
+PREDICT_ROWS = 256
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """The first value that is not finite: what `find_nonfinite` returns."""
+
+    node: str
+    op: str
+    layer: str
+    phase: str
+    where: str
+
+    def __str__(self) -> str:
+        layer = f"layer {self.layer!r}" if self.layer else "no layer"
+        called = f", called at {self.where}" if self.where else ""
+        return f"first non-finite value: %{self.node} = {self.op}, {layer}, {self.phase}{called}"
+
+
+class Trainer(Layer):
+    """The training half of a model: what `models.Model` inherits."""
+
+    inputs: list[SymbolicTensor]
+    outputs: list[SymbolicTensor]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stop_training = False
+        self._task: Task | None = None
+        self._programs: dict[object, Executable] = {}
+        self._random_state = (
+            Variable(next_seed(), "random/seed", False, "int32"),
+            Variable(0, "random/step", False, "int32"),
+        )
+
+    # What Model defines.
+
+    def prepare(self, x: object) -> None:
+        """Builds a model whose input shapes are known only from data."""
+
+    @property
+    def output_structure(self) -> Any:
+        """The outputs in the user's structure."""
+        return self.outputs
+
+    # compile
+
+    def compile(
+        self,
+        optimizer: object = "rmsprop",
+        loss: object = None,
+        loss_weights: object = None,
+        metrics: object = None,
+        weighted_metrics: object = None,
+        **options: Any,
+    ) -> None:
+        """Says what to train the model for, as `keras.Model.compile`.
+
+        Args:
+            optimizer: name or instance.
+            loss: name, instance, or function of y_true and y_pred written with `graphc.ops`.
+            loss_weights: must be None: the model has one output.
+            metrics: list of names, instances or functions; they ignore sample weights.
+            weighted_metrics: the same, with sample weights.
+            options: run_eagerly, steps_per_execution, jit_compile and auto_scale_loss are accepted
+                and have no effect: everything is compiled, and many steps run in a call.
+
+        Raises:
+            ValueError: for unknown names, with the nearest known one.
+        """
+        unknown = set(options) - {
+            "run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"
+        }  # fmt: skip
+        if unknown:
+            raise TypeError(f"compile: unknown argument {', '.join(sorted(map(repr, unknown)))}")
+        before = self._task
+        if loss_weights is not None:
+            raise ValueError("compile: loss_weights needs a model with several outputs")
+        unweighted, weighted = _metric_list(metrics), _metric_list(weighted_metrics)
+        # As in Keras, compiling again without a loss or without metrics keeps those there were.
+        if before is not None and metrics is None and weighted_metrics is None:
+            unweighted, weighted = list(before.metrics), list(before.weighted_metrics)
+        task = Task(
+            optimizers.get(optimizer),
+            _one_loss(loss) if loss is not None else (before.loss if before else None),
+            unweighted,
+            weighted,
+            Mean("loss"),
+        )
+        names = [name for name, _ in task.all_metrics()]
+        double = sorted({name for name in names if names.count(name) > 1 or name == "loss"})
+        if double:
+            raise ValueError(f"compile: metrics must have different names; {double} repeat")
+        self._task = task
+        self._programs = {k: p for k, p in self._programs.items() if k[0] == "predict"}  # type: ignore[index]
+        self.stop_training = False
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer:
+        """The compiled model's optimizer."""
+        return self._compiled("optimizer").optimizer
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what `evaluate` returns, in order."""
+        return ["loss", *(name for name, _ in self._compiled("metrics_names").all_metrics())]
+
+    def _compiled(self, method: str) -> Task:
+        if self._task is None:
+            raise ValueError(
+                f"{method}: the model {self.name!r} must be compiled first: "
+                "model.compile(optimizer, loss)"
+            )
+        return self._task
+
+    # Programs.
+
+    def program_for(self, x: np.ndarray) -> Executable:
+        """The compiled prediction program for arrays like this one."""
+        return self._program("predict", Data([x]))
+
+    def _needs_symbols(self) -> bool:
+        """Whether inputs have dimensions other than the batch that only data tells."""
+        return any(None in t.shape[1:] for t in self.inputs)
+
+    def _program(self, kind: str, data: Data) -> Executable:
+        """The compiled program for data of this kind; compiled at first use."""
+        types = data.types("rows" if kind == "train" else "batch")
+        trainable = tuple(self.trainable_weights) if kind == "train" else ()
+        key = (kind, tuple(sorted(types.items(), key=lambda item: item[0])), trainable)
+        if key not in self._programs:
+            self._programs[key] = compile_trace(*self._trace(kind, types, trainable))
+        return self._programs[key]
+
+    def _trace(
+        self, kind: str, types: Mapping[str, TensorType], trainable: Sequence[Variable]
+    ) -> tuple[Any, ...]:
+        if kind == "predict":
+            return (trace_predict(self.inputs, self.outputs, types),)
+        task = self._compiled(kind)
+        if kind == "evaluate":
+            return (trace_evaluate(self.inputs, self.outputs, task, types),)
+        return trace_train(
+            self.inputs, self.outputs, task, types, trainable, self._random_state
+        )
+
+    def _check_task(self, method: str) -> Task:
+        task = self._compiled(method)
+        if task.loss is None:
+            raise ValueError(f"{method}: compile the model with a loss: compile(loss='mse')")
+        if len(self.outputs) != 1:
+            raise ValueError(
+                f"{method}: training a model with {len(self.outputs)} outputs is not supported yet"
+            )
+        return task
+
+    def _standardize(self, method: str, x: object, y: object, weight: object) -> Data:
+        task = self._check_task(method)
+        self.prepare(x)
+        data = standardize(x, y, weight, self.inputs, self.name)
+        assert task.loss is not None and data.y is not None
+        classes = self.outputs[0].shape[-1]
+        if losses.takes_integer_labels(task.loss) and classes is not None:
+            check_labels(data.y, classes)
+        return data
+
+    # fit
+
+    def fit(
+        self,
+        x: object = None,
+        y: object = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: object = None,
+        initial_epoch: int = 0,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> History:
+        """Trains the model, as `keras.Model.fit`.
+
+        Args:
+            x, y: arrays with one row a sample; floats and ints of any width are converted as they
+                are read, without a copy of the data.
+            batch_size: rows a step, 32 by default; the last step takes what is left.
+            epochs: the number of the last epoch; `initial_epoch` that of the first, from 0.
+            verbose: 0 silent, 1 a progress bar, 2 a line an epoch; "auto" is 1.
+            callbacks: a list of `callbacks.Callback`.
+            validation_split: fraction of the rows, from the end, to evaluate and not to train on.
+            validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch.
+            shuffle: whether each epoch takes the rows in another order.
+            class_weight: class number -> weight of its samples.
+            sample_weight: a weight for each row.
+            validation_batch_size: `batch_size` by default.
+            validation_freq: evaluate every so many epochs.
+
+        Returns:
+            A `History`: `history` maps names to one value an epoch.
+
+        Raises:
+            ValueError: when data and model do not fit, before anything runs.
+        """
+        data = self._standardize("fit", x, y, sample_weight)
+        batch = _positive("fit", "batch_size", 32 if batch_size is None else batch_size)
+        _positive("fit", "epochs", epochs)
+        validation = None
+        if validation_data is not None:
+            validation = self._validation(validation_data)
+        elif validation_split:
+            data, validation = split_validation(data, validation_split)
+        data = apply_class_weight(data, class_weight)
+        program = self._program("train", data)
+        steps = -(-data.rows // batch)
+        self.stop_training = False
+        calls = CallbackList(
+            callbacks, add_history=True, add_progbar=verbose != 0, model=self,
+            verbose=1 if verbose == "auto" else verbose, epochs=epochs, steps=steps,
+        )  # fmt: skip
+        watch = _LossWatch()
+        calls.on_train_begin()
+        logs: dict[str, float] = {}
+        for epoch in range(initial_epoch, epochs):
+            calls.on_epoch_begin(epoch)
+            logs = self._train_epoch(program, data, batch, shuffle, calls, epoch, watch)
+            if validation is not None and (epoch + 1) % validation_freq == 0 and not self.stop_training:
+                results = self._evaluate(validation, validation_batch_size or batch, calls)
+                logs.update({f"val_{name}": value for name, value in results.items()})
+            logs = dict(sorted(logs.items()))
+            calls.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        calls.on_train_end(logs)
+        return calls.history
+
+    def _validation(self, given: Any) -> Data:
+        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+            raise ValueError(
+                "validation_data: expected (x, y) or (x, y, sample_weight), got "
+                f"{type(given).__name__}"
+            )
+        x, y, *rest = given
+        return self._standardize("validation_data", x, y, rest[0] if rest else None)
+
+    def _train_epoch(
+        self, program: Executable, data: Data, batch: int, shuffle: bool, calls: CallbackList,
+        epoch: int, watch: _LossWatch,
+    ) -> dict[str, float]:  # fmt: skip
+        self.reset_metrics()
+        order = np.arange(data.rows)
+        if shuffle:
+            order = self._generator().permutation(data.rows)
+        run = _Run(program, data, order)
+        logs: dict[str, float] = {}
+        for start, count in _chunks(run.steps(batch), calls.wants_batches("train")):
+            if calls.wants_batches("train"):
+                calls.on_train_batch_begin(start)
+            logs, step_losses = run.go(start, count, batch)
+            watch.look(step_losses, epoch, start)
+            if calls.wants_batches("train"):
+                calls.on_train_batch_end(start, logs)
+            calls.on_chunk("train", start + count, logs)
+            if self.stop_training:
+                break
+        return logs
+
+    def _generator(self) -> np.random.Generator:
+        """The next epoch's generator: a function of the model's seed and of how often it was asked."""
+        if not hasattr(self, "_shuffles"):
+            self._shuffles = 0
+        self._shuffles += 1
+        return np.random.default_rng([int(self._random_state[0].value), self._shuffles])
+
+    def reset_metrics(self) -> None:
+        """Sets all accumulators to 0."""
+        task = self._compiled("reset_metrics")
+        for metric in (task.tracker, *task.metrics, *task.weighted_metrics):
+            metric.reset_state()
+
+    # evaluate
+
+    def evaluate(
+        self,
+        x: object = None,
+        y: object = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: object = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics on data, as `keras.Model.evaluate`.
+
+        Returns:
+            The loss, or [loss, metric ...] when there are metrics, or a dict by name.
+        """
+        data = self._standardize("evaluate", x, y, sample_weight)
+        batch = _positive("evaluate", "batch_size", 32 if batch_size is None else batch_size)
+        calls = CallbackList(
+            callbacks, add_history=False, add_progbar=verbose != 0, model=self,
+            verbose=1 if verbose == "auto" else verbose, epochs=1, steps=-(-data.rows // batch),
+        )  # fmt: skip
+        return self._returned(self._evaluate(data, batch, calls), return_dict)
+
+    def _evaluate(self, data: Data, batch: int, calls: CallbackList) -> dict[str, float]:
+        run = _Run(self._program("evaluate", data), data, None)
+        self.reset_metrics()
+        calls.on_test_begin()
+        logs: dict[str, float] = {}
+        for start, count in _chunks(run.steps(batch), calls.wants_batches("test")):
+            if calls.wants_batches("test"):
+                calls.on_test_batch_begin(start)
+            logs, _ = run.go(start, count, batch)
+            if calls.wants_batches("test"):
+                calls.on_test_batch_end(start, logs)
+            calls.on_chunk("test", start + count, logs)
+        calls.on_test_end(logs)
+        return logs
+
+    def _returned(self, logs: Mapping[str, float], return_dict: bool) -> Any:
+        if return_dict:
+            return dict(logs)
+        values = [logs[name] for name in self.metrics_names]
+        return values if len(values) > 1 else values[0]
+
+    # predict
+
+    def predict(
+        self,
+        x: object,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+    ) -> Any:
+        """The model's outputs for data, as `keras.Model.predict`.
+
+        Args:
+            x: arrays with one row a sample.
+            batch_size: rows between calls of batch callbacks, 32 by default.
+
+        Returns:
+            An array of float32 (batch, ...) for each output, in the outputs' structure.
+        """
+        self.prepare(x)
+        data = Data(standardize_x(x, self.inputs, self.name))
+        batch = _positive("predict", "batch_size", 32 if batch_size is None else batch_size)
+        run = _Run(self._program("predict", data), data, None)
+        if not callbacks and verbose == 0:
+            batch = max(batch, PREDICT_ROWS)
+            for start, count in _chunks(run.steps(batch), False):
+                run.go(start, count, batch)
+            return self._structured(run)
+        calls = CallbackList(
+            callbacks, add_history=False, add_progbar=verbose != 0, model=self,
+            verbose=1 if verbose == "auto" else verbose, epochs=1, steps=run.steps(batch),
+        )  # fmt: skip
+        calls.on_predict_begin()
+        for start, count in _chunks(run.steps(batch), calls.wants_batches("predict")):
+            if calls.wants_batches("predict"):
+                calls.on_predict_batch_begin(start)
+            run.go(start, count, batch)
+            if calls.wants_batches("predict"):
+                calls.on_predict_batch_end(start, {"outputs": self._structured(run)})
+            calls.on_chunk("predict", start + count, {})
+        calls.on_predict_end()
+        return self._structured(run)
+
+    def _structured(self, run: _Run) -> Any:
+        values = iter([run.rows_out[f"output/{at}"] for at in range(len(self.outputs))])
+        structure = self.output_structure
+        if isinstance(structure, dict):
+            return {name: next(values) for name in structure}
+        return list(values) if isinstance(structure, (list, tuple)) else next(values)
+
+    def predict_on_batch(self, x: object) -> Any:
+        """`predict` on one batch."""
+        return self.predict(x, batch_size=_length(x), verbose=0)
+
+    def train_on_batch(
+        self,
+        x: object,
+        y: object = None,
+        sample_weight: object = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step on one batch; metrics are of this batch alone, as in Keras."""
+        data = self._standardize("train_on_batch", x, y, sample_weight)
+        data = apply_class_weight(data, class_weight)
+        self.reset_metrics()
+        run = _Run(self._program("train", data), data, np.arange(data.rows))
+        logs, _ = run.go(0, 1, data.rows)
+        return self._returned(logs, return_dict)
+
+    def test_on_batch(
+        self, x: object, y: object = None, sample_weight: object = None, return_dict: bool = False
+    ) -> Any:
+        """Loss and metrics of one batch."""
+        data = self._standardize("test_on_batch", x, y, sample_weight)
+        self.reset_metrics()
+        logs, _ = _Run(self._program("evaluate", data), data, None).go(0, 1, data.rows)
+        return self._returned(logs, return_dict)
+
+    # Diagnosis.
+
+    def find_nonfinite(self, x: object, y: object) -> NonFinite | None:
+        """The first value of a training step on this batch that is infinite or NaN.
+
+        Runs the reference interpreter on the graph before fusion; nothing is trained.
+
+        Returns:
+            Its node, op, layer and phase (data, forward, backward or update); None if all are finite.
+        """
+        data = self._standardize("find_nonfinite", x, y, None)
+        types = data.types("rows")
+        trace, training = self._trace("train", types, self.trainable_weights)
+        records = {r.name: r.graph for r in build(trace, training).records}
+        graph = records["update"]
+        arrays = {**data.arrays(), "index": np.arange(data.rows)}
+        found: list[Node] = []
+
+        def watch(node: Node, value: np.ndarray) -> None:
+            wrong = np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all()
+            if wrong and not found:
+                found.append(node)
+
+        feeds = feeds_for_interpreter(graph, arrays, trace.names)
+        interpret(graph, feeds, {"batch": data.rows}, watch)
+        if not found:
+            return None
+        node = found[0]
+        layer = node.scope.layer
+        if node.op == "input":
+            layer = "data" if node.name in arrays else node.name.rpartition("/")[0]
+        phase = "data" if layer == "data" else node.scope.phase
+        return NonFinite(node.name, node.op, layer, phase, node.scope.where)
+
+
+
+
+class _Run:
+    """Data going through a program, chunk by chunk."""
+
+    def __init__(self, program: Executable, data: Data, order: np.ndarray | None) -> None:
+        self.program = program
+        self.rows = data.rows
+        self.symbols = _symbols(program, data)
+        self.moving: dict[str, tuple[int, int]] = {}  # address of row 0, bytes a row
+        self.fixed: dict[str, int] = {}
+        self.keep_alive: list[np.ndarray] = []
+        for name, array in data.arrays().items():
+            self._take(name, array, moves=order is None)
+        if order is not None:
+            self._take("index", np.ascontiguousarray(order, np.int64), moves=True)
+        self.rows_out: dict[str, np.ndarray] = {}
+        self.steps_out: dict[str, np.dtype] = {}
+        for name, (dtype, shape) in program.output_types().items():
+            if shape:
+                sizes = [d if isinstance(d, int) else self.symbols[str(d)] for d in shape[1:]]
+                self.rows_out[name] = np.empty((self.rows, *sizes), dtype)
+                self._take(name, self.rows_out[name], moves=True)
+            else:
+                self.steps_out[name] = dtype
+
+    def _take(self, name: str, array: np.ndarray, moves: bool) -> None:
+        self.keep_alive.append(array)
+        address = array.__array_interface__["data"][0]
+        if moves:
+            self.moving[name] = (address, array.strides[0])
+        else:
+            self.fixed[name] = address
+
+    def steps(self, batch: int) -> int:
+        return -(-self.rows // batch)
+
+    def go(self, start: int, count: int, batch: int) -> tuple[dict[str, float], np.ndarray]:
+        """Runs `count` steps from step `start`; returns the logs and the loss of each step."""
+        first = start * batch
+        results = {name: np.empty(count, dtype) for name, dtype in self.steps_out.items()}
+        addresses = dict(self.fixed)
+        for name, (address, stride) in self.moving.items():
+            addresses[name] = address + first * stride
+        for name, array in results.items():
+            addresses[name] = array.__array_interface__["data"][0]
+        self.program.run(addresses, count, self.rows - first, min(batch, self.rows), self.symbols)
+        logs = {
+            name.removeprefix("log/"): float(values[-1])
+            for name, values in results.items()
+            if name.startswith("log/")
+        }
+        return logs, results.get("loss", np.empty(0))
+
+
+def _symbols(program: Executable, data: Data) -> dict[str, int]:
+    """Values of the symbols other than batch, from the data's shapes."""
+    symbols = {"rows": data.rows}
+    arrays = data.arrays()
+    for node in program.graph.inputs():
+        if node.name in arrays:
+            for dim, size in zip(node.tensor.shape, arrays[node.name].shape, strict=True):
+                if not isinstance(dim, int) and str(dim) != "batch":
+                    symbols[str(dim)] = size
+    return symbols
+
+
+def _chunks(steps: int, one_by_one: bool) -> Iterator[tuple[int, int]]:
+    """(first step, number of steps): one at first, then as many as CHUNK_SECONDS allow."""
+    start, count = 0, 1
+    while start < steps:
+        began = time.perf_counter()
+        yield start, min(count, steps - start)
+        took = max(time.perf_counter() - began, 1e-6)
+        start += min(count, steps - start)
+        if not one_by_one:
+            count = max(1, min(4 * count, int(count * CHUNK_SECONDS / took)))
+
+
+class _LossWatch:
+    """Says once, with epoch and step, that the loss is no longer finite."""
+
+    def __init__(self) -> None:
+        self.said = False
+
+    def look(self, step_losses: np.ndarray, epoch: int, start: int) -> None:
+        if self.said:
+            return
+        wrong = ~np.isfinite(step_losses)
+        if wrong.any():
+            self.said = True
+            step = start + int(np.argmax(wrong)) + 1
+            print(
+                f"\nThe loss became {step_losses[np.argmax(wrong)]} in epoch {epoch + 1}, step {step}; "
+                "training goes on. model.find_nonfinite(x, y) names where it comes from; "
+                "callbacks.TerminateOnNaN() stops."
+            )
+
+
+def _positive(method: str, name: str, value: object) -> int:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{method}: {name} must be an int of at least 1, got {value!r}")
+    return int(value)
+
+
+def _length(x: object) -> int:
+    first = flatten(x)[0] if not isinstance(x, np.ndarray) else x
+    return max(len(first), 1)
+
+
+def _one_loss(loss: object) -> losses.Loss:
+    if isinstance(loss, (list, tuple, dict)):
+        parts = list(loss.values()) if isinstance(loss, dict) else list(loss)
+        if len(parts) != 1:
+            raise ValueError(f"compile: the model has one output, loss has {len(parts)} entries")
+        loss = parts[0]
+    found = losses.get(loss)
+    if found.reduction in (None, "none"):
+        raise ValueError(f"compile: loss {found.name!r} must be reduced to a scalar")
+    return found
+
+
+def _metric_list(given: object) -> list[metrics.Metric]:
+    if given is None:
+        return []
+    parts = given.values() if isinstance(given, dict) else given
+    if isinstance(parts, str) or not hasattr(parts, "__iter__"):
+        raise ValueError(f"compile: metrics must be a list such as ['accuracy'], got {given!r}")
+    return [metrics.get(part) for part in flatten(list(parts))]
+
+
