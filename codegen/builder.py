@@ -34,7 +34,23 @@ def splat(value: object, scalar: ir.Type, lanes: int) -> ir.Constant:
     """A constant vector of one value."""
     if isinstance(scalar, ir.FloatType):
         value = float(np.float32(value))  # type: ignore[arg-type]
-    return ir.Constant(ir.VectorType(scalar, lanes), [value] * lanes)
+    return Splat(ir.Constant(scalar, value), lanes)
+
+
+class Splat(ir.Constant):
+    """A constant vector of one value, which LLVM reads faster than its elements one by one."""
+
+    def __init__(self, element: ir.Constant, lanes: int) -> None:
+        super().__init__(ir.VectorType(element.type, lanes), None)
+        self.element = element
+
+    def _get_reference(self) -> str:
+        return f"splat ({self.element})"
+
+
+def zeros(scalar: ir.Type, lanes: int) -> ir.Constant:
+    """A constant vector of zeros."""
+    return Splat(ir.Constant(scalar, None), lanes)
 
 
 class Emitter:
@@ -156,16 +172,31 @@ class Emitter:
         """a * b + c, in one rounding where the target has the instruction."""
         return self.intrinsic("fmuladd", a, b, c)
 
+    def prefetch(self, pointer: ir.Value, write: bool) -> None:
+        """Asks for a cache line, for reading or writing."""
+        function = self.declare("llvm.prefetch.p0", ir.VoidType(), PTR, I32, I32, I32)
+        locality, data = ir.Constant(I32, 3), ir.Constant(I32, 1)
+        self.ir.call(function, [pointer, ir.Constant(I32, int(write)), locality, data])
+
     def address(self, base: ir.Value, dtype: str, index: ir.Value) -> ir.Value:
         """base + index elements."""
         return self.ir.gep(base, [index], source_etype=memory_type(dtype))
 
     def spread(self, scalar: ir.Value, lanes: int) -> ir.Value:
         """A vector of one scalar."""
-        type_ = ir.VectorType(scalar.type, lanes)
-        first = self.ir.insert_element(ir.Constant(type_, ir.Undefined), scalar, ir.Constant(I32, 0))
-        zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
-        return self.ir.shuffle_vector(first, ir.Constant(type_, ir.Undefined), zeros)
+        single = ir.Constant(ir.VectorType(scalar.type, 1), ir.Undefined)
+        single = self.ir.insert_element(single, scalar, ir.Constant(I32, 0))
+        return self._repeat(single, lanes)
+
+    def _repeat(self, single: ir.Value, lanes: int) -> ir.Value:
+        undefined = ir.Constant(single.type, ir.Undefined)
+        return self.ir.shuffle_vector(
+            single, undefined, zeros(I32, lanes)
+        )
+
+    def load_spread(self, pointer: ir.Value, lanes: int) -> ir.Value:
+        """A vector of one float in memory."""
+        return self._repeat(self.ir.load(pointer, typ=ir.VectorType(F32, 1), align=4), lanes)
 
     def load_scalar(self, pointer: ir.Value, dtype: str) -> ir.Value:
         """One element; a bool as i1."""
@@ -184,15 +215,14 @@ class Emitter:
             function = self.declare(
                 f"llvm.masked.load.v{lanes}{name}.p0", vector, PTR, ir.VectorType(I1, lanes), vector
             )
-            zero = ir.Constant(vector, None)
-            value = self.ir.call(function, [pointer, self._mask(valid), zero])
+            value = self.ir.call(function, [pointer, self._mask(valid), zeros(type_, lanes)])
         else:
-            value = ir.Constant(vector, None)
+            value = zeros(type_, lanes)
             for lane in range(valid):
                 element = self.load_lane(pointer, type_, lane)
                 value = self.ir.insert_element(value, element, ir.Constant(I32, lane))
         if dtype == "bool":
-            return self.ir.icmp_unsigned("!=", value, ir.Constant(vector, None))
+            return self.ir.icmp_unsigned("!=", value, zeros(type_, lanes))
         return value
 
     def load_lane(self, pointer: ir.Value, type_: ir.Type, lane: int) -> ir.Value:

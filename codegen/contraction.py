@@ -6,6 +6,10 @@ tile). For each panel and each block of K it packs B's stripe, which then stays 
 micro-kernels walk down the panel's rows; A is read where it is, element by element broadcast.
 Every element of C is summed over K in order, whatever the tile and the number of threads. When a
 chunk of rows is done, the epilogue goes over it while it is in the first-level cache.
+
+An epilogue that reads matrices beside C (an optimizer's step: weights and slots) is bound by
+memory, and stripes are a poor order for that: so several panels are packed as a group, and a few
+rows are finished across the whole group before the next rows.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from llvmlite import ir
 from graphc.ir.graph import Node
 from graphc.ir.types import Dim, Size
 
-from .builder import F32, I32, I64, PTR, Emitter, i64, is_static
+from .builder import F32, I32, I64, PTR, Emitter, i64, is_static, zeros
 from .elementwise import Unsupported
 from .target import Target
 from .values import Body, Point
@@ -27,6 +31,13 @@ Value = ir.Value
 
 # Tiles of rows between two epilogues: C's chunk stays in the first-level cache.
 CHUNK_TILES = 8
+# Panels packed together, and tiles of rows, where the epilogue reads matrices beside C.
+GROUP_PANELS, GROUP_CHUNK_TILES = 8, 2
+# K's block when it is known only at run time: with a group of panels, within the second cache.
+SYMBOLIC_K_BLOCK = 512
+# Matrices of the epilogue that micro-kernels fetch into cache ahead of it.
+MOST_BESIDE = 4
+CACHE_LINE = 64
 
 
 @dataclass(frozen=True)
@@ -49,10 +60,11 @@ class Contraction:
     tile_rows: int
     tile_vectors: int
     k_block: int
+    group: int
 
     @property
     def chunk_rows(self) -> int:
-        return CHUNK_TILES * self.tile_rows
+        return (CHUNK_TILES if self.group == 1 else GROUP_CHUNK_TILES) * self.tile_rows
 
 
 def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
@@ -73,8 +85,11 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
         )
     assert isinstance(n, int)
     vectors = min(target.tile_vectors, -(-n // target.lanes))
-    k_block = max(target.panel_bytes // (4 * vectors * target.lanes), 64)
-    if isinstance(k, int):
+    width = vectors * target.lanes
+    k_block = max(target.panel_bytes // (4 * width), 64)
+    if isinstance(k, Size):
+        k_block = min(k_block, SYMBOLIC_K_BLOCK)
+    else:
         blocks = -(-k // k_block)
         k_block = -(-k // blocks)
     return Contraction(
@@ -84,7 +99,14 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
         _tile_rows(m, target.tile_rows),
         vectors,
         k_block,
+        min(GROUP_PANELS, -(-n // width)) if matrices_beside(body, node) else 1,
     )  # fmt: skip
+
+
+def matrices_beside(body: Body, node: Node) -> list[Node]:
+    """The epilogue's inputs that it reads where it writes C."""
+    inputs = body.graph.inputs()
+    return [n for n in inputs if n.tensor == node.tensor and n not in body.operands[node]]
 
 
 def _tile_rows(m: Dim, most: int) -> int:
@@ -99,7 +121,7 @@ def _tile_rows(m: Dim, most: int) -> int:
 def contraction_scratch(plan: Contraction, target: Target) -> int:
     """Bytes that a thread needs: a packed panel and a chunk of C."""
     width = plan.tile_vectors * target.lanes * 4
-    return (plan.k_block + plan.chunk_rows) * width
+    return (plan.group * plan.k_block + plan.chunk_rows) * width
 
 
 def emit_contraction(
@@ -117,62 +139,81 @@ class _Emitter:
         self.a, self.b = body.pointers[a], body.pointers[b]
         self.lanes = e.target.lanes
         width = self.plan.tile_vectors * self.lanes
-        self.packed = scratch
-        self.chunk = e.address(scratch, "f32", i64(self.plan.k_block * width))
+        self.stripes = self.packed = scratch
+        self.stripe = self.plan.k_block * width
+        self.chunk = e.address(scratch, "f32", i64(self.plan.group * self.stripe))
         self.m, self.k = e.dim(self.plan.m), e.dim(self.plan.k)
+        self.beside = [body.pointers[n] for n in matrices_beside(body, node)][:MOST_BESIDE]
 
     def run(self, thread: Value, threads: Value) -> None:
-        """The thread's run of tiles, panel by panel."""
+        """The thread's run of tiles, group of panels by group."""
         e, plan = self.e, self.plan
         width = plan.tile_vectors * self.lanes
         tiles = e.div(e.add(self.m, plan.tile_rows - 1), plan.tile_rows)
         panels = -(-plan.n // width)
-        low, high = e.share(e.mul(tiles, panels), thread, threads)
+        groups = -(-panels // plan.group)
+        low, high = e.share(e.mul(tiles, groups), thread, threads)
         with e.ir.if_then(e.ir.icmp_signed("<", low, high)):
             first, last = e.div(low, tiles), e.div(e.sub(high, i64(1)), tiles)
-            with e.loop(first, e.add(last, 1), 1) as (panel, _, _):
-                before = e.mul(panel, tiles)
+            with e.loop(first, e.add(last, 1), 1) as (group, _, _):
+                before = e.mul(group, tiles)
                 start = e.intrinsic("smax", e.sub(low, before), i64(0))
                 stop = e.minimum(e.sub(high, before), tiles)
                 rows = (
                     e.mul(start, plan.tile_rows),
                     e.minimum(e.mul(stop, plan.tile_rows), self.m),
                 )
-                self._each_width(panel, panels, rows)
+                first_panel = e.mul(group, plan.group)
+                end = e.minimum(e.add(first_panel, plan.group), i64(panels))
+                self._group((first_panel, end), panels, rows)
 
-    def _each_width(self, panel: Value, panels: int, rows: tuple[Value, Value]) -> None:
+    def _group(
+        self, span: tuple[Value, Value], panels: int, rows: tuple[Value, Value]
+    ) -> None:
+        """Chunks of rows, each across the group's panels."""
+        e, plan = self.e, self.plan
+        with e.loop(*rows, plan.chunk_rows) as (start, _, _):
+            stop = e.minimum(e.add(start, plan.chunk_rows), rows[1])
+            with e.loop(*span, 1) as (panel, _, _):
+                slot = e.mul(e.sub(panel, span[0]), self.stripe) if plan.group > 1 else i64(0)
+                self.packed = e.address(self.stripes, "f32", slot)
+                self._each_width(panel, panels, (start, stop), e.ir.icmp_signed("==", start, rows[0]))
+
+    def _each_width(
+        self, panel: Value, panels: int, rows: tuple[Value, Value], first: Value
+    ) -> None:
         """The panel's code: all panels are of full width but, perhaps, the last."""
         e, plan = self.e, self.plan
         width = plan.tile_vectors * self.lanes
         rest = plan.n % width
         column = e.mul(panel, width)
         if not rest:
-            self._panel(column, rows, [self.lanes] * plan.tile_vectors)
+            self._panel(column, rows, first, [self.lanes] * plan.tile_vectors)
             return
         valids = [min(self.lanes, rest - at) for at in range(0, rest, self.lanes)]
         if panels == 1:
-            self._panel(i64(0), rows, valids)
+            self._panel(i64(0), rows, first, valids)
             return
         is_last = e.ir.icmp_signed("==", panel, i64(panels - 1))
         with e.ir.if_else(is_last) as (then, otherwise):
             with then:
-                self._panel(i64((panels - 1) * width), rows, valids)
+                self._panel(i64((panels - 1) * width), rows, first, valids)
             with otherwise:
-                self._panel(column, rows, [self.lanes] * plan.tile_vectors)
+                self._panel(column, rows, first, [self.lanes] * plan.tile_vectors)
 
-    def _panel(self, column: Value, rows: tuple[Value, Value], valids: Sequence[int]) -> None:
+    def _panel(
+        self, column: Value, rows: tuple[Value, Value], first: Value, valids: Sequence[int]
+    ) -> None:
+        """A chunk of rows of a panel: product, then epilogue. `first`: no stripe is packed yet."""
         e, plan = self.e, self.plan
-        single = isinstance(plan.k, int) and plan.k <= plan.k_block
-        if single:
-            self._pack(column, i64(0), self.k, valids)
-        with e.loop(*rows, plan.chunk_rows) as (start, _, _):
-            stop = e.minimum(e.add(start, plan.chunk_rows), rows[1])
-            with e.loop(i64(0), self.k, plan.k_block) as (k0, _, _):
-                depth = e.minimum(e.sub(self.k, k0), i64(plan.k_block))
-                if not single:
-                    self._pack(column, k0, depth, valids)
-                self._tiles(start, stop, k0, depth, len(valids))
-            self._epilogue(start, stop, column, valids)
+        # A stripe of one block stays packed for the chunks that follow.
+        several = e.ir.icmp_signed(">", self.k, i64(plan.k_block))
+        with e.loop(i64(0), self.k, plan.k_block) as (k0, _, _):
+            depth = e.minimum(e.sub(self.k, k0), i64(plan.k_block))
+            with e.ir.if_then(e.ir.or_(first, several)):
+                self._pack(column, k0, depth, valids)
+            self._tiles(rows, first, column, k0, depth, len(valids))
+        self._epilogue(*rows, column, valids)
 
     # Packing.
 
@@ -210,24 +251,27 @@ class _Emitter:
     ) -> None:
         e, lanes = self.e, self.lanes
         width = len(valids) * lanes
+        row = e.dim(self.plan.k)
         for v, valid in enumerate(valids):
-            rows = []
-            for lane in range(lanes):
-                if lane < valid:
-                    n = e.add(column, v * lanes + lane)
-                    at = e.add(e.mul(n, e.dim(self.plan.k)), e.add(k0, k))
-                    rows.append(e.load(e.address(self.b, "f32", at), "f32", depth))
-                else:
-                    rows.append(ir.Constant(ir.VectorType(F32, lanes), None))
-            for row, value in enumerate(transpose_square(e, rows)[:depth]):
-                at = e.add(e.mul(e.add(k, row), width), v * lanes)
-                e.store(value, e.address(self.packed, "f32", at), "f32", lanes)
+            source = e.add(e.mul(e.add(column, v * lanes), row), e.add(k0, k))
+            target = e.add(e.mul(k, width), v * lanes)
+            e.ir.call(
+                _square_function(e, valid, depth),
+                [
+                    e.address(self.b, "f32", source), row,
+                    e.address(self.packed, "f32", target), i64(width),
+                ],
+            )  # fmt: skip
 
     # Micro-kernels.
 
-    def _tiles(self, start: Value, stop: Value, k0: Value, depth: Value, vectors: int) -> None:
+    def _tiles(
+        self, rows: tuple[Value, Value], first: Value, column: Value, k0: Value, depth: Value,
+        vectors: int,
+    ) -> None:  # fmt: skip
         """All tiles of a chunk: whole ones, then the rows left over by fours and one by one."""
         e, plan = self.e, self.plan
+        start, stop = rows
         heights = [plan.tile_rows]
         if isinstance(plan.m, Size) or plan.m % plan.tile_rows:
             heights += [h for h in (4, 1) if h < plan.tile_rows]
@@ -240,6 +284,8 @@ class _Emitter:
                 offset = e.add(
                     e.mul(at, e.dim(plan.a.row_stride)), e.mul(k0, e.dim(plan.a.k_stride))
                 )
+                ahead = e.add(e.mul(at, plan.n), column)
+                is_first_tile = e.ir.icmp_signed("==", at, start)
                 e.ir.call(
                     micro,
                     [
@@ -250,9 +296,23 @@ class _Emitter:
                         e.ir.icmp_signed("==", k0, i64(0)),
                         e.dim(plan.a.k_stride),
                         e.dim(plan.a.row_stride),
+                        *self._next_panel(e.ir.and_(first, is_first_tile), column, vectors),
+                        *(e.address(pointer, "f32", ahead) for pointer in self.beside),
                     ],
                 )
             row = end
+
+    def _next_panel(self, wanted: Value, column: Value, vectors: int) -> tuple[Value, Value]:
+        """Where B's next stripe begins and its elements from k to k + 1, for fetching ahead.
+
+        Only one tile of a panel does it; the others are told to stand still.
+        """
+        e, plan = self.e, self.plan
+        width = vectors * self.lanes
+        following = e.add(column, width)
+        start = e.mul(following, e.dim(plan.k)) if plan.transpose_b else following
+        step = i64(width if plan.transpose_b else plan.n)
+        return e.address(self.b, "f32", start), e.ir.select(wanted, step, i64(0))
 
     def _chunk_row(self, row: Value, vectors: int) -> Value:
         return self.e.address(self.chunk, "f32", self.e.mul(row, vectors * self.lanes))
@@ -260,12 +320,15 @@ class _Emitter:
     def _micro_kernel(self, height: int, vectors: int) -> ir.Function:
         """C[height, vectors] (+)= A B over a block of K, C in registers; shared in the module."""
         a = self.plan.a
+        beside = len(self.beside)
         name = f"micro_{height}x{vectors}_{_label(a.row_stride)}_{_label(a.k_stride)}"
+        name += f"_{beside}x{self.plan.n}" if beside else ""
         module = self.e.function.module
         if name in module.globals:
             return module.globals[name]
         signature = ir.FunctionType(
-            ir.VoidType(), [PTR, PTR, PTR, I64, ir.IntType(1), I64, I64]
+            ir.VoidType(),
+            [PTR, PTR, PTR, I64, ir.IntType(1), I64, I64, PTR, I64] + [PTR] * beside,
         )
         function = ir.Function(module, signature, name)
         function.linkage = "internal"
@@ -273,7 +336,7 @@ class _Emitter:
         for argument in function.args[:3]:
             argument.add_attribute("noalias")
         e = Emitter(function, self.e.target, {})
-        _fill_micro_kernel(e, height, vectors, a)
+        _fill_micro_kernel(e, height, vectors, a, self.plan.n)
         return function
 
     # Epilogue.
@@ -302,14 +365,19 @@ def _label(stride: Dim) -> str:
     return str(stride).replace("*", "_")
 
 
-def _fill_micro_kernel(e: Emitter, height: int, vectors: int, a: Operand) -> None:
-    """The loop over K: one broadcast of A and a multiply-add a row and vector."""
-    a_base, b_base, c_base, depth, first, k_argument, row_argument = e.function.args
+def _fill_micro_kernel(e: Emitter, height: int, vectors: int, a: Operand, n: int) -> None:
+    """The loop over K: one broadcast of A and a multiply-add a row and vector.
+
+    On the way it fetches into cache what is needed next: B's next stripe, a row for each k, and
+    the matrices that the epilogue reads beside C, a row for each turn of the loop.
+    """
+    a_base, b_base, c_base, depth, first, k_argument, row_argument, *ahead = e.function.args
+    next_base, next_step, *beside = ahead
     lanes = e.target.lanes
     k_stride = i64(a.k_stride) if isinstance(a.k_stride, int) else k_argument
     row_stride = i64(a.row_stride) if isinstance(a.row_stride, int) else row_argument
     vector = ir.VectorType(F32, lanes)
-    zero = ir.Constant(vector, None)
+    zero = zeros(F32, lanes)
     tile = [
         e.address(c_base, "f32", i64((row * vectors + v) * lanes))
         for row in range(height)
@@ -324,11 +392,14 @@ def _fill_micro_kernel(e: Emitter, height: int, vectors: int, a: Operand) -> Non
         result = []
         for row in range(height):
             offset = e.add(e.mul(row_stride, row), e.mul(k_stride, step))
-            scalar = e.load_scalar(e.address(a_at, "f32", offset), "f32")
-            spread = e.spread(scalar, lanes)
+            spread = e.load_spread(e.address(a_at, "f32", offset), lanes)
             for v in range(vectors):
                 result.append(e.fma(spread, b_row[v], sums[row * vectors + v]))
         return result
+
+    def fetch(pointer: Value, write: bool) -> None:
+        for at in range(0, vectors * lanes * 4, CACHE_LINE):
+            e.prefetch(e.address(pointer, "u8", i64(at)), write)
 
     # C is loaded only when an earlier block left something there.
     entry = e.ir.block
@@ -341,7 +412,7 @@ def _fill_micro_kernel(e: Emitter, height: int, vectors: int, a: Operand) -> Non
         phi.add_incoming(zero, entry)
         phi.add_incoming(value, inside)
         initial.append(phi)
-    unroll = 4
+    unroll = 2
     whole = e.mul(e.div(depth, unroll), unroll)
     sums: list[Value] = initial
     for start, stop, step in ((i64(0), whole, unroll), (whole, depth, 1)):
@@ -350,11 +421,38 @@ def _fill_micro_kernel(e: Emitter, height: int, vectors: int, a: Operand) -> Non
             b_at = e.address(b_base, "f32", e.mul(k, vectors * lanes))
             for at in range(step):
                 inner = multiply(a_at, b_at, inner, at)
+                fetch(e.address(next_base, "f32", e.mul(e.add(k, at), next_step)), False)
+            if step == unroll:
+                row = e.ir.and_(e.div(k, 4), i64(15))
+                for pointer in beside:
+                    fetch(e.address(pointer, "f32", e.mul(row, n)), True)
             carry(inner)
         sums = e.carried
     for value, place in zip(sums, tile, strict=True):
         e.store(value, place, "f32", lanes)
     e.ir.ret_void()
+
+
+def _square_function(outer: Emitter, valid: int, depth: int) -> ir.Function:
+    """f(source, row, target, width): transposes `valid` rows of `depth` elements; shared."""
+    module, lanes = outer.function.module, outer.target.lanes
+    name = f"transpose_{valid}x{depth}"
+    if name in module.globals:
+        return module.globals[name]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [PTR, I64, PTR, I64]), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    e = Emitter(function, outer.target, {})
+    source, row, target, width = function.args
+    zero = zeros(F32, lanes)
+    rows = [
+        e.load(e.address(source, "f32", e.mul(row, lane)), "f32", depth) if lane < valid else zero
+        for lane in range(lanes)
+    ]
+    for at, value in enumerate(transpose_square(e, rows)[:depth]):
+        e.store(value, e.address(target, "f32", e.mul(width, at)), "f32", lanes)
+    e.ir.ret_void()
+    return function
 
 
 def transpose_square(e: Emitter, rows: list[Value]) -> list[Value]:

@@ -39,7 +39,7 @@ class Target:
 
 
 _X86 = {
-    "avx512": Target("avx512", "x86-64-v4", "-prefer-256-bit", 16, True, 14, 2),
+    "avx512": Target("avx512", "x86-64-v4", "-prefer-256-bit", 16, True, 12, 2),
     "avx2": Target("avx2", "x86-64-v3", "", 8, True, 6, 2),
     "sse2": Target("sse2", "x86-64", "", 4, False, 6, 2),
 }

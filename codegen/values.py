@@ -10,7 +10,7 @@ from llvmlite import ir
 from graphc.ir.graph import Graph, Node
 from graphc.ir.types import Dim, Shape, product
 
-from .builder import I32, I64, SCALARS, Emitter, is_static, splat
+from .builder import I32, I64, SCALARS, Emitter, is_static, splat, zeros
 from .elementwise import LOWERINGS, Unsupported, philox_uniform
 
 Value = ir.Value
@@ -178,7 +178,7 @@ class Point:
 
     def _lane_by_lane(self, dtype: str, address: object) -> Value:
         """A vector whose lanes stand apart in memory."""
-        value: Value = ir.Constant(ir.VectorType(SCALARS[dtype], self.lanes), None)
+        value: Value = zeros(SCALARS[dtype], self.lanes)
         for lane in range(self.valid or 0):
             element = self.e.load_scalar(address(ir.Constant(I64, lane)), dtype)  # type: ignore[operator]
             value = self.e.ir.insert_element(value, element, ir.Constant(I32, lane))
