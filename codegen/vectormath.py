@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llvmlite import ir
-
-Value = ir.Value
+from llvmlite.ir import Value
 
 _F64 = ir.DoubleType()
 _I32 = ir.IntType(32)
@@ -57,24 +56,21 @@ _LOG1P = (
     -0.12878203,
 )  # fmt: skip
 
-# tanh(x) / x = P(x^2) / Q(x^2): degrees 4 and 5, |x| <= 9.02, error 1.2e-9.
-_TANH_P = (1.0, 0.1378697, 0.004010517, 3.1630316e-05, 5.0894055e-08)
-_TANH_Q = (1.0, 0.47120303, 0.02774487, 0.00042109552, 1.6205476e-06, 7.399509e-10)
-_TANH_END = 9.02  # tanh rounds to 1 from 9.011 on
+# log(erfc(x)) / x: degree 8, 0 <= x <= 3.9, error 4.3e-9 relative to erf(x). The first coefficient,
+# -2 / sqrt(pi), is HI + the one in the list.
+_ERF_HI = -1.1283792
+_ERF = (
+    5.8635383e-08, -0.6366195, -0.10277686, 0.019149838, 0.00016593315, -0.0016722654,
+    0.0006355801, -0.00011838309, 9.336737e-06,
+)  # fmt: skip
 
-# erf(x) / x = P(x^2) / Q(x^2): degrees 5 and 5, |x| <= 3.85, error 1.5e-8. Scaled so that
-# P(0) / Q(0), as floats, is within 5e-12 of 2 / sqrt(pi).
-_ERF_P = (1.6501443, 0.27407467, 0.07665502, 0.005342623, 0.00041713272, 3.089373e-06)
-_ERF_Q = (1.4624023, 0.7303594, 0.16514939, 0.021561624, 0.0016679134, 5.667205e-05)
-_ERF_END = 3.85  # erf rounds to 1 from 3.833 on
+# (sin(r) - r) / r^3 = P(r^2): degree 3, |r| <= pi/2, error 6.2e-9 relative to sin(r).
+_SIN = (-0.1666666, 0.008333069, -0.00019809778, 2.6061027e-06)
 
-# sin(r) / r = P(r^2): degree 4, |r| <= pi/2, error 6.3e-9.
-_SIN = (1.0, -0.1666666, 0.008333069, -0.00019809768, 2.6060538e-06)
-
-# log2((1 + s) / (1 - s)) / s = P(s^2), double: degree 5, |s| <= 0.1716, error 2.7e-14.
+# log2((1 + s) / (1 - s)) / s = P(s^2), double: degree 4, |s| <= 0.1716, error 4.3e-12.
 _LOG2 = (
-    2.88539008177785, 0.9617966941136235, 0.5770779422645255, 0.41220926381260337,
-    0.31990518446529, 0.28290802401704584,
+    2.885390081790107, 0.9617966733138592, 0.5770835905966228, 0.41167236391251116,
+    0.3407369798184593,
 )  # fmt: skip
 
 # 2^r, double: degree 6, |r| <= 1/2, error 2.0e-9.
@@ -93,17 +89,10 @@ def exp(builder: ir.IRBuilder, x: Value) -> Value:
 def expm1(builder: ir.IRBuilder, x: Value) -> Value:
     """e^x - 1; error at most @expm1@ ulp."""
     bounded = _at_most(builder, 89.0, _at_least(builder, -20.0, x))
-    # e^x = 2^n e^r, computed by halves since 2^128 is no float: 2 (2^(n-1) (e^r - 1) + 2^(n-1) - 1/2)
-    n, half = _round_to_power(builder, bounded, 1 / _LN2, bias=126)
-    r = _fmuladd(builder, n, _floats(x, -_LN2_HI), bounded)
-    r = _fmuladd(builder, n, _floats(x, -_LN2_LO), r)
-    square = builder.fmul(r, r)
-    reduced = _fmuladd(builder, square, _polynomial(builder, r, _EXPM1), r)
-    result = _fmuladd(builder, reduced, half, builder.fsub(half, _floats(x, 0.5)))
-    result = builder.fadd(result, result)
+    half, square = _scaled_expm1(builder, bounded, 0.5)
     # Halves lose the last bit of a denormal and the sign of -0. There, e^x - 1 is x.
     tiny = builder.fcmp_ordered("==", square, _floats(x, 0.0))
-    return builder.select(tiny, x, result)
+    return builder.select(tiny, x, builder.fadd(half, half))
 
 
 def log(builder: ir.IRBuilder, x: Value) -> Value:
@@ -131,7 +120,10 @@ def log1p(builder: ir.IRBuilder, x: Value) -> Value:
 
 def tanh(builder: ir.IRBuilder, x: Value) -> Value:
     """Hyperbolic tangent; error at most @tanh@ ulp; never beyond -1 or 1."""
-    return _odd_rational(builder, x, _TANH_END, _TANH_P, _TANH_Q)
+    # With h = (e^2|x| - 1) / 2, it is h / (h + 1), never rounded to more than 1.
+    magnitude = _at_most(builder, 10.0, _magnitude(builder, x))  # tanh rounds to 1 from 9.011 on
+    h, _ = _scaled_expm1(builder, builder.fadd(magnitude, magnitude), 0.5)
+    return _with_sign_of(builder, x, builder.fdiv(h, builder.fadd(h, _floats(x, 1.0))))
 
 
 def sigmoid(builder: ir.IRBuilder, x: Value) -> Value:
@@ -146,30 +138,37 @@ def sigmoid(builder: ir.IRBuilder, x: Value) -> Value:
 
 def erf(builder: ir.IRBuilder, x: Value) -> Value:
     """Error function; error at most @erf@ ulp; never beyond -1 or 1."""
-    return _odd_rational(builder, x, _ERF_END, _ERF_P, _ERF_Q)
+    # |erf(x)| = 1 - e^log(erfc(|x|)), and that logarithm is nearly a polynomial.
+    magnitude = _at_most(builder, 3.9, _magnitude(builder, x))  # erf rounds to 1 from 3.833 on
+    tail = builder.fmul(magnitude, _polynomial(builder, magnitude, _ERF))
+    log_erfc = _fmuladd(builder, magnitude, _floats(x, _ERF_HI), tail)
+    negated, _ = _scaled_expm1(builder, log_erfc, 1.0)
+    return _with_sign_of(builder, x, _magnitude(builder, negated))
 
 
 def sin(builder: ir.IRBuilder, x: Value) -> Value:
-    """Sine; error at most @sin@ ulp for |x| <= @RANGE@, unspecified within [-1, 1] beyond."""
+    """Sine; error at most @sin@ ulp for |x| <= 4e8, unspecified within [-1, 1] beyond."""
     wide = builder.fpext(x, _like(x, _F64))
     shifted = _fmuladd(builder, wide, _floats(wide, 1 / _PI), _floats(wide, _MAGIC_F64))
-    return _sin_near_multiple(builder, x, wide, shifted, offset=0.0)
+    n = builder.fsub(shifted, _floats(wide, _MAGIC_F64))
+    result = _sin_off_multiple(builder, x, wide, shifted, n)
+    return builder.select(builder.fcmp_ordered("==", x, _floats(x, 0.0)), x, result)  # for -0
 
 
 def cos(builder: ir.IRBuilder, x: Value) -> Value:
-    """Cosine; error at most @cos@ ulp for |x| <= @RANGE@, unspecified within [-1, 1] beyond."""
-    # cos(x) = +-sin(x - (n - 1/2) pi), the sign that of sin(x - n pi).
+    """Cosine; error at most @cos@ ulp for |x| <= 4e8, unspecified within [-1, 1] beyond."""
+    # cos(x) = (-1)^n sin(x - (n - 1/2) pi).
     wide = builder.fpext(x, _like(x, _F64))
-    turns = _fmuladd(builder, wide, _floats(wide, 1 / _PI), _floats(wide, 0.5))
-    shifted = builder.fadd(turns, _floats(wide, _MAGIC_F64))
-    return _sin_near_multiple(builder, x, wide, shifted, offset=0.5)
+    shifted = _fmuladd(builder, wide, _floats(wide, 1 / _PI), _floats(wide, 0.5))
+    shifted = builder.fadd(shifted, _floats(wide, _MAGIC_F64))
+    n = builder.fsub(shifted, _floats(wide, _MAGIC_F64))
+    return _sin_off_multiple(builder, x, wide, shifted, builder.fsub(n, _floats(wide, 0.5)))
 
 
 def power(builder: ir.IRBuilder, x: Value, y: Value) -> Value:
     """x^y with the special cases of C's powf; error at most @power@ ulp."""
     bits = _bits(builder, x)
-    magnitude_bits = builder.and_(bits, _integers(bits, ~_SIGN_BIT))
-    magnitude = builder.bitcast(magnitude_bits, x.type)
+    magnitude = _magnitude(builder, x)
     # |y| = 2^31 - 128 already makes 0, 1 or infinity of every |x|, and like infinity it is even.
     # Bounded by it, y fits an int32. NaN is replaced too: its conversion would be undefined.
     limit = 2.0**31 - 128
@@ -183,7 +182,7 @@ def power(builder: ir.IRBuilder, x: Value, y: Value) -> Value:
     result = builder.select(builder.and_(below, is_fraction), _floats(x, _NAN), result)
     # 0 and infinity, which are their own doubles, keep or swap places.
     extreme = builder.fcmp_ordered("==", builder.fadd(magnitude, magnitude), magnitude)
-    swapped = builder.xor(magnitude_bits, _integers(bits, 255 * _EXPONENT_ONE))
+    swapped = builder.xor(_bits(builder, magnitude), _integers(bits, 255 * _EXPONENT_ONE))
     swapped = builder.bitcast(swapped, x.type)
     swapped = builder.select(_less(builder, y, 0.0), swapped, magnitude)
     result = builder.select(extreme, swapped, result)
@@ -215,10 +214,24 @@ def _exp_between(builder: ir.IRBuilder, x: Value) -> Value:
     return builder.fmul(builder.fmul(result, scale), scale)
 
 
+def _scaled_expm1(builder: ir.IRBuilder, x: Value, scale: float) -> tuple[Value, Value]:
+    """scale (e^x - 1), where scale is 1 or 1/2, for -20 <= x <= 88 or NaN; and its r^2 (below).
+
+    With scale 1/2 for x <= 89 too, where e^x overflows."""
+    # e^x = 2^n e^r with |r| <= ln 2 / 2. With power = scale 2^n, it is power (e^r - 1) + power - scale.
+    n, power = _round_to_power(builder, x, 1 / _LN2, bias=127 if scale == 1.0 else 126)
+    r = _fmuladd(builder, n, _floats(x, -_LN2_HI), x)
+    r = _fmuladd(builder, n, _floats(x, -_LN2_LO), r)
+    square = builder.fmul(r, r)
+    reduced = _fmuladd(builder, square, _polynomial(builder, r, _EXPM1), r)
+    offset = builder.fsub(power, _floats(x, scale))
+    return _fmuladd(builder, reduced, power, offset), square
+
+
 def _round_to_power(
     builder: ir.IRBuilder, x: Value, factor: float, bias: int
 ) -> tuple[Value, Value]:
-    """The integer n nearest to x * factor, as a float, and the float with biased exponent n + bias."""
+    """The integer n nearest to x * factor, as a float; the float with biased exponent n + bias."""
     magic = _floats(x, _MAGIC + bias)
     shifted = _fmuladd(builder, x, _floats(x, factor), magic)
     bits = _bits(builder, shifted)
@@ -254,36 +267,22 @@ def _with_log_specials(builder: ir.IRBuilder, x: Value, pole: float, result: Val
     at_pole = builder.fcmp_ordered("==", x, _floats(x, pole))
     outside = builder.select(at_pole, _floats(x, -_INFINITY), _floats(x, _NAN))
     result = builder.select(_greater(builder, x, pole), result, outside)
-    return builder.select(_less(builder, x, _INFINITY), result, x)
+    at_infinity = builder.fcmp_ordered("==", x, _floats(x, _INFINITY))
+    return builder.select(at_infinity, x, result)
 
 
-def _odd_rational(
-    builder: ir.IRBuilder,
-    x: Value,
-    end: float,
-    numerator: Sequence[float],
-    denominator: Sequence[float],
+def _sin_off_multiple(
+    builder: ir.IRBuilder, x: Value, wide: Value, shifted: Value, multiple: Value
 ) -> Value:
-    """x P(x^2) / Q(x^2) for |x| <= end, constant beyond."""
-    x = _at_most(builder, end, _at_least(builder, -end, x))
-    square = builder.fmul(x, x)
-    above = builder.fmul(x, _polynomial(builder, square, numerator))
-    return builder.fdiv(above, _polynomial(builder, square, denominator))
-
-
-def _sin_near_multiple(
-    builder: ir.IRBuilder, x: Value, wide: Value, shifted: Value, offset: float
-) -> Value:
-    """sin(x - (n - offset) pi) with the sign of (-1)^n; wide is x, shifted is n + magic number."""
-    # The reduction in double is exact enough where x is close to a multiple of pi.
-    multiple = builder.fsub(shifted, _floats(wide, _MAGIC_F64))
-    if offset:
-        multiple = builder.fsub(multiple, _floats(wide, offset))
+    """(-1)^n sin(x - multiple * pi); wide is x in double, shifted is n plus the magic number."""
+    # Where x is close to a multiple of pi, float would lose most digits of the difference.
     r = _fmuladd(builder, multiple, _floats(wide, -_PI_HI), wide)
     r = _fmuladd(builder, multiple, _floats(wide, -_PI_LO), r)
     r = builder.fptrunc(r, x.type)
-    r = _at_most(builder, _PI / 2, _at_least(builder, -_PI / 2, r))  # for x out of range
-    result = builder.fmul(r, _polynomial(builder, builder.fmul(r, r), _SIN))
+    square = builder.fmul(r, r)
+    tail = _polynomial(builder, square, _SIN)
+    result = _fmuladd(builder, builder.fmul(r, square), tail, r)
+    result = _at_most(builder, 1.0, _at_least(builder, -1.0, result))
     n = builder.trunc(builder.bitcast(shifted, _like(x, _I64)), _like(x, _I32))
     sign = builder.shl(n, _integers(n, 31))
     return builder.bitcast(builder.xor(_bits(builder, result), sign), x.type)
@@ -334,6 +333,17 @@ def _bits(builder: ir.IRBuilder, x: Value) -> Value:
     return builder.bitcast(x, _like(x, _I32))
 
 
+def _magnitude(builder: ir.IRBuilder, x: Value) -> Value:
+    bits = _bits(builder, x)
+    return builder.bitcast(builder.and_(bits, _integers(bits, ~_SIGN_BIT)), x.type)
+
+
+def _with_sign_of(builder: ir.IRBuilder, x: Value, magnitude: Value) -> Value:
+    bits = _bits(builder, x)
+    sign = builder.and_(bits, _integers(bits, _SIGN_BIT))
+    return builder.bitcast(builder.or_(_bits(builder, magnitude), sign), x.type)
+
+
 def _less(builder: ir.IRBuilder, x: Value, bound: float) -> Value:
     return builder.fcmp_ordered("<", x, _floats(x, bound))
 
@@ -343,7 +353,7 @@ def _greater(builder: ir.IRBuilder, x: Value, bound: float) -> Value:
 
 
 def _at_least(builder: ir.IRBuilder, bound: float, x: Value) -> Value:
-    """max(bound, x), or NaN if x is: a single instruction on x86 with the operands in this order."""
+    """max(bound, x), or NaN if x is. In this order of operands, x86 has an instruction for it."""
     low = _floats(x, bound)
     return builder.select(builder.fcmp_ordered(">", low, x), low, x)
 

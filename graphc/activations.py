@@ -44,14 +44,15 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
 
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
     """x where positive, else alpha * (e**x - 1)."""
-    low = ops.multiply(alpha, ops.expm1(ops.minimum(x, 0.0)))
-    return ops.where(ops.greater(x, 0.0), x, low)
+    positive = ops.greater(x, 0.0)
+    return ops.where(positive, x, ops.multiply(alpha, ops.expm1(ops.where(positive, 0.0, x))))
 
 
 def celu(x: Any, alpha: float = 1.0) -> Tensor:
     """x where positive, else alpha * (e**(x / alpha) - 1)."""
-    low = ops.multiply(alpha, ops.expm1(ops.divide(ops.minimum(x, 0.0), alpha)))
-    return ops.add(ops.maximum(x, 0.0), low)
+    positive = ops.greater(x, 0.0)
+    low = ops.expm1(ops.divide(ops.where(positive, 0.0, x), alpha))
+    return ops.where(positive, x, ops.multiply(alpha, low))
 
 
 def selu(x: Any) -> Tensor:

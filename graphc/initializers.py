@@ -20,6 +20,7 @@ from graphc.random import draw_normal, draw_truncated_normal, draw_uniform, next
 from graphc.utils import resolve, serialized, snake_case
 
 Shape = Sequence[int]
+DType = DTypeLike | None
 InitializerFunction = Callable[..., np.ndarray]  # (shape, dtype) -> array
 
 # The standard deviation of a standard normal cut off at -2 and 2:
@@ -32,7 +33,7 @@ class Initializer:
 
     _arguments: ClassVar[tuple[str, ...]] = ()  # those of the constructor, kept as attributes
 
-    def __call__(self, shape: Shape, dtype: DTypeLike = "float32") -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: DType = "float32") -> np.ndarray:
         """The initial values.
 
         Args:
@@ -56,16 +57,12 @@ class Initializer:
 
 
 class Constant(Initializer):
-    """The same value everywhere.
-
-    Args:
-        value: a number (or an array that broadcasts to the shape); 0 by default.
-    """
+    """The same value everywhere: a number, by default 0, or an array that broadcasts."""
 
     def __init__(self, value: Any = 0.0) -> None:
         self.value = value
 
-    def __call__(self, shape: Shape, dtype: DTypeLike = "float32") -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: DType = "float32") -> np.ndarray:
         sizes, dtype = _checked(shape, dtype)
         return np.full(sizes, self.value, dtype)
 
@@ -76,30 +73,26 @@ class Constant(Initializer):
 class Zeros(Initializer):
     """Zeros."""
 
-    def __call__(self, shape: Shape, dtype: DTypeLike = "float32") -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: DType = "float32") -> np.ndarray:
         return np.zeros(*_checked(shape, dtype))
 
 
 class Ones(Initializer):
     """Ones."""
 
-    def __call__(self, shape: Shape, dtype: DTypeLike = "float32") -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: DType = "float32") -> np.ndarray:
         return np.ones(*_checked(shape, dtype))
 
 
 class Identity(Initializer):
-    """A matrix with `gain`, by default 1, on its main diagonal and 0 elsewhere.
-
-    Raises:
-        ValueError: when called with a shape that is not two-dimensional.
-    """
+    """A matrix with `gain`, by default 1, on its main diagonal and 0 elsewhere."""
 
     _arguments = ("gain",)
 
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = gain
 
-    def __call__(self, shape: Shape, dtype: DTypeLike = "float32") -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: DType = "float32") -> np.ndarray:
         sizes, dtype = _checked(shape, dtype)
         if len(sizes) != 2:
             raise ValueError(f"Identity: expected a two-dimensional shape, received {sizes}.")
@@ -140,10 +133,9 @@ class RandomNormal(RandomInitializer):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.mean = mean
-        self.stddev = stddev
+        self.mean, self.stddev = mean, stddev
 
-    def __call__(self, shape: Shape, dtype: DTypeLike = "float32") -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: DType = "float32") -> np.ndarray:
         return draw_normal(self.seed, *_checked(shape, dtype), self.mean, self.stddev)
 
 
@@ -153,7 +145,7 @@ class TruncatedNormal(RandomNormal):
     Arguments as `RandomNormal`. The values' standard deviation is therefore 0.8796 * `stddev`.
     """
 
-    def __call__(self, shape: Shape, dtype: DTypeLike = "float32") -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: DType = "float32") -> np.ndarray:
         return draw_truncated_normal(self.seed, *_checked(shape, dtype), self.mean, self.stddev)
 
 
@@ -172,10 +164,9 @@ class RandomUniform(RandomInitializer):
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
     ) -> None:
         super().__init__(seed)
-        self.minval = minval
-        self.maxval = maxval
+        self.minval, self.maxval = minval, maxval
 
-    def __call__(self, shape: Shape, dtype: DTypeLike = "float32") -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: DType = "float32") -> np.ndarray:
         return draw_uniform(self.seed, *_checked(shape, dtype), self.minval, self.maxval)
 
 
@@ -197,7 +188,9 @@ class VarianceScaling(RandomInitializer):
         ValueError: for a scale that is not positive, an unknown mode or distribution.
     """
 
-    _arguments: ClassVar = ("scale", "mode", "distribution", "input_axes", "output_axes")
+    _arguments: ClassVar[tuple[str, ...]] = (
+        "scale", "mode", "distribution", "input_axes", "output_axes",
+    )  # fmt: skip
     _MODES = ("fan_in", "fan_out", "fan_avg")
     _DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
 
@@ -220,13 +213,10 @@ class VarianceScaling(RandomInitializer):
             distribution = "truncated_normal"
         if distribution not in self._DISTRIBUTIONS:
             raise unknown_name("distribution", distribution, self._DISTRIBUTIONS)
-        self.scale = scale
-        self.mode = mode
-        self.distribution = distribution
-        self.input_axes = input_axes
-        self.output_axes = output_axes
+        self.scale, self.mode, self.distribution = scale, mode, distribution
+        self.input_axes, self.output_axes = input_axes, output_axes
 
-    def __call__(self, shape: Shape, dtype: DTypeLike = "float32") -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: DType = "float32") -> np.ndarray:
         sizes, dtype = _checked(shape, dtype)
         fan_in, fan_out = compute_fans(sizes, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
@@ -310,14 +300,13 @@ class Orthogonal(RandomInitializer):
         super().__init__(seed)
         self.gain = gain
 
-    def __call__(self, shape: Shape, dtype: DTypeLike = "float32") -> np.ndarray:
+    def __call__(self, shape: Shape, dtype: DType = "float32") -> np.ndarray:
         sizes, dtype = _checked(shape, dtype)
         if len(sizes) < 2:
             raise ValueError(f"Orthogonal: expected two dimensions or more, received {sizes}.")
         rows, columns = math.prod(sizes[:-1]), sizes[-1]
-        tall_shape = (max(rows, columns), min(rows, columns))
-        tall = draw_normal(self.seed, tall_shape, "float64", 0.0, 1.0)
-        q, r = np.linalg.qr(tall)
+        tall = (max(rows, columns), min(rows, columns))
+        q, r = np.linalg.qr(draw_normal(self.seed, tall, "float64", 0.0, 1.0))
         q *= np.where(np.diag(r) < 0, -1.0, 1.0)  # QR's own signs are not random
         matrix = q if rows >= columns else q.T
         return np.asarray(self.gain * matrix, dtype).reshape(sizes)
@@ -344,7 +333,7 @@ def compute_fans(
     return sizes[-2] * positions, sizes[-1] * positions
 
 
-def _checked(shape: object, dtype: DTypeLike) -> tuple[tuple[int, ...], np.dtype]:
+def _checked(shape: object, dtype: DType) -> tuple[tuple[int, ...], np.dtype]:
     """A shape as a tuple of ints, and a dtype with Keras's default for None."""
     sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
     if not all(isinstance(size, (int, np.integer)) and size >= 0 for size in sizes):
@@ -389,7 +378,7 @@ def get(identifier: object) -> Any:
 
 
 def _given_values(values: np.ndarray | np.generic) -> InitializerFunction:
-    def initialize(shape: Shape, dtype: DTypeLike = "float32") -> np.ndarray:
+    def initialize(shape: Shape, dtype: DType = "float32") -> np.ndarray:
         sizes, dtype = _checked(shape, dtype)
         if sizes != values.shape:
             raise ValueError(f"Initial values: expected shape {sizes}, received {values.shape}.")

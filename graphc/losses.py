@@ -61,8 +61,7 @@ def binary_crossentropy(
     if label_smoothing:
         y_true = ops.add(ops.multiply(y_true, 1.0 - label_smoothing), 0.5 * label_smoothing)
     if from_logits:
-        tail = ops.log1p(ops.exp(ops.negative(ops.absolute(y_pred))))
-        value = ops.add(ops.subtract(ops.relu(y_pred), ops.multiply(y_pred, y_true)), tail)
+        value = ops.subtract(ops.softplus(y_pred), ops.multiply(y_pred, y_true))
     else:
         p = ops.clip(y_pred, EPSILON, 1 - EPSILON)
         one = ops.multiply(y_true, ops.log(p))

@@ -265,8 +265,6 @@ _BY_SHAPE = {
     "crossentropy": crossentropy_function,
     "ce": crossentropy_function,
 }
-# Functions whose metric has the name of the class, also when asked for by a short name.
-_FULL_NAMES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"}
 
 
 def get(identifier: object) -> Metric:
@@ -285,7 +283,7 @@ def get(identifier: object) -> Metric:
             return classes[identifier]()
         name = identifier if identifier in FUNCTIONS else identifier.lower()
         if name in FUNCTIONS:
-            return MeanMetricWrapper(FUNCTIONS[name], _FULL_NAMES.get(name, name))
+            return MeanMetricWrapper(FUNCTIONS[name], identifier)
     elif isinstance(identifier, type) and issubclass(identifier, Metric):
         return identifier()
     elif callable(identifier):

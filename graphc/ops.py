@@ -25,7 +25,7 @@ from .trace import Tensor, Variable, current
 TensorLike = Any  # Tensor, Variable, number, array, or a layer's symbolic tensor
 P = ParamSpec("P")
 
-_PROMOTION = ("bool", "u8", "i8", "u16", "i16", "u32", "i32", "i64", "f32", "f64")
+
 
 
 def _symbolic(values: object) -> Any:
@@ -70,6 +70,13 @@ def convert_to_tensor(x: TensorLike, dtype: object = None) -> Tensor:
     return Tensor(builder.node("const", value=array))
 
 
+def _common_dtype(dtypes: Sequence[str]) -> str:
+    """NumPy's promotion, except that an integer and a float give the float."""
+    floats = [d for d in dtypes if d in FLOATS]
+    kinds = [DTYPES[d] for d in floats or dtypes]
+    return short_dtype(functools.reduce(np.promote_types, kinds))
+
+
 def _align(*values: TensorLike) -> list[Tensor]:
     """Operands of one dtype and shape."""
     numbers = [isinstance(v, (bool, int, float)) for v in values]
@@ -79,7 +86,7 @@ def _align(*values: TensorLike) -> list[Tensor]:
         dtypes.append("f32")
     elif not dtypes:
         dtypes.append("i32")
-    dtype = builtins.max(dtypes, key=_PROMOTION.index)
+    dtype = _common_dtype(dtypes)
     whole = [
         convert_to_tensor(v, dtype) if t is None else cast(t, dtype)
         for v, t in zip(values, tensors, strict=True)
@@ -196,7 +203,7 @@ def where(condition: TensorLike, x1: TensorLike, x2: TensorLike) -> Tensor:
 @_op
 def clip(x: TensorLike, x_min: TensorLike, x_max: TensorLike) -> Tensor:
     """x held between x_min and x_max."""
-    return maximum(minimum(x, x_max), x_min)
+    return minimum(maximum(x, x_min), x_max)
 
 
 @_op
@@ -312,9 +319,10 @@ def _reduce(op: str, x: Tensor, axis: int | Sequence[int] | None, keepdims: bool
 
 @_op
 def sum(x: TensorLike, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-    """Sum over axes (all by default); bools are counted as int32."""
+    """Sum over axes (all by default); bools and ints of less than 32 bits add up as 32 bits."""
     x = convert_to_tensor(x)
-    return _reduce("reduce_sum", cast(x, "i32") if x.type.dtype == "bool" else x, axis, keepdims)
+    wide = {"bool": "i32", "i8": "i32", "i16": "i32", "u8": "u32", "u16": "u32"}
+    return _reduce("reduce_sum", cast(x, wide.get(x.type.dtype, x.type.dtype)), axis, keepdims)
 
 
 @_op
@@ -345,9 +353,11 @@ def var(x: TensorLike, axis: int | Sequence[int] | None = None, keepdims: bool =
 
 
 @_op
-def argmax(x: TensorLike, axis: int = -1) -> Tensor:
-    """Index (int32) of the first maximum along an axis."""
+def argmax(x: TensorLike, axis: int | None = None) -> Tensor:
+    """Index (int32) of the first maximum along an axis, or among all elements by default."""
     x = convert_to_tensor(x)
+    if axis is None:
+        x, axis = reshape(x, (x.type.elements,)), 0
     return _node("argmax", x, axis=_axes(x, axis)[0])
 
 
@@ -369,8 +379,10 @@ def logsumexp(
 
 @_op
 def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
-    """Matrix product of (..., m, k) and (k, n)."""
+    """Matrix product of (..., m, k) and (k, n), at least one of them floats."""
     a, b = convert_to_tensor(x1), convert_to_tensor(x2)
+    dtype = _common_dtype([a.type.dtype, b.type.dtype])
+    a, b = cast(a, dtype), cast(b, dtype)
     if a.ndim < 1 or b.ndim != 2 or a.shape[-1] != b.shape[0]:
         raise ValueError(
             f"matmul: expected (..., m, k) and (k, n), got {list(a.shape)} and {list(b.shape)}"
@@ -401,7 +413,10 @@ def relu(x: TensorLike) -> Tensor:
 @_op
 def softplus(x: TensorLike) -> Tensor:
     """log(1 + e**x), without overflow."""
-    return add(maximum(x, 0.0), log1p(exp(negative(absolute(x)))))
+    # With the halves chosen by `where`, the derivative at 0 is 1/2; that of max and |x| would be 0.
+    x = convert_to_tensor(x)
+    positive = greater(x, 0.0)
+    return add(where(positive, x, 0.0), log1p(exp(where(positive, negative(x), x))))
 
 
 @_op

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from . import losses, metrics, optimizers
 from .callbacks import CallbackList, History
-from .compiler import Executable, build, compile_trace
+from .compiler import Executable, build, compile_trace, stage_text
 from .data import (
     Data,
     apply_class_weight,
@@ -20,6 +21,7 @@ from .data import (
     standardize,
     standardize_x,
 )
+from .errors import unknown_name
 from .ir.graph import Node
 from .ir.interpret import interpret
 from .ir.types import TensorType
@@ -256,27 +258,39 @@ class Trainer(Layer):
             data, validation = split_validation(data, validation_split)
         data = apply_class_weight(data, class_weight)
         program = self._program("train", data)
-        steps = -(-data.rows // batch)
         self.stop_training = False
+        with self._run_callbacks(callbacks, verbose, epochs, -(-data.rows // batch)) as calls:
+            watch = _LossWatch()
+            calls.on_train_begin()
+            logs: dict[str, float] = {}
+            for epoch in range(initial_epoch, epochs):
+                calls.on_epoch_begin(epoch)
+                logs = self._train_epoch(program, data, batch, shuffle, calls, epoch, watch)
+                due = validation is not None and (epoch + 1) % validation_freq == 0
+                if due and not self.stop_training:
+                    assert validation is not None
+                    results = self._evaluate(validation, validation_batch_size or batch, calls)
+                    logs.update({f"val_{name}": value for name, value in results.items()})
+                logs = dict(sorted(logs.items()))
+                calls.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
+            calls.on_train_end(logs)
+            return calls.history
+
+    @contextmanager
+    def _run_callbacks(
+        self, callbacks: Any, verbose: int | str, epochs: int, steps: int
+    ) -> Iterator[CallbackList]:
+        """The callbacks of a run, closed at its end, also when it is broken off."""
         calls = CallbackList(
             callbacks, add_history=True, add_progbar=verbose != 0, model=self,
             verbose=1 if verbose == "auto" else verbose, epochs=epochs, steps=steps,
         )  # fmt: skip
-        watch = _LossWatch()
-        calls.on_train_begin()
-        logs: dict[str, float] = {}
-        for epoch in range(initial_epoch, epochs):
-            calls.on_epoch_begin(epoch)
-            logs = self._train_epoch(program, data, batch, shuffle, calls, epoch, watch)
-            if validation is not None and (epoch + 1) % validation_freq == 0 and not self.stop_training:
-                results = self._evaluate(validation, validation_batch_size or batch, calls)
-                logs.update({f"val_{name}": value for name, value in results.items()})
-            logs = dict(sorted(logs.items()))
-            calls.on_epoch_end(epoch, logs)
-            if self.stop_training:
-                break
-        calls.on_train_end(logs)
-        return calls.history
+        try:
+            yield calls
+        finally:
+            calls.on_close()
 
     def _validation(self, given: Any) -> Data:
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
@@ -341,11 +355,8 @@ class Trainer(Layer):
         """
         data = self._standardize("evaluate", x, y, sample_weight)
         batch = _positive("evaluate", "batch_size", 32 if batch_size is None else batch_size)
-        calls = CallbackList(
-            callbacks, add_history=False, add_progbar=verbose != 0, model=self,
-            verbose=1 if verbose == "auto" else verbose, epochs=1, steps=-(-data.rows // batch),
-        )  # fmt: skip
-        return self._returned(self._evaluate(data, batch, calls), return_dict)
+        with self._run_callbacks(callbacks, verbose, 1, -(-data.rows // batch)) as calls:
+            return self._returned(self._evaluate(data, batch, calls), return_dict)
 
     def _evaluate(self, data: Data, batch: int, calls: CallbackList) -> dict[str, float]:
         run = _Run(self._program("evaluate", data), data, None)
@@ -395,19 +406,16 @@ class Trainer(Layer):
             for start, count in _chunks(run.steps(batch), False):
                 run.go(start, count, batch)
             return self._structured(run)
-        calls = CallbackList(
-            callbacks, add_history=False, add_progbar=verbose != 0, model=self,
-            verbose=1 if verbose == "auto" else verbose, epochs=1, steps=run.steps(batch),
-        )  # fmt: skip
-        calls.on_predict_begin()
-        for start, count in _chunks(run.steps(batch), calls.wants_batches("predict")):
-            if calls.wants_batches("predict"):
-                calls.on_predict_batch_begin(start)
-            run.go(start, count, batch)
-            if calls.wants_batches("predict"):
-                calls.on_predict_batch_end(start, {"outputs": self._structured(run)})
-            calls.on_chunk("predict", start + count, {})
-        calls.on_predict_end()
+        with self._run_callbacks(callbacks, verbose, 1, run.steps(batch)) as calls:
+            calls.on_predict_begin()
+            for start, count in _chunks(run.steps(batch), calls.wants_batches("predict")):
+                if calls.wants_batches("predict"):
+                    calls.on_predict_batch_begin(start)
+                run.go(start, count, batch)
+                if calls.wants_batches("predict"):
+                    calls.on_predict_batch_end(start, {"outputs": self._structured(run)})
+                calls.on_chunk("predict", start + count, {})
+            calls.on_predict_end()
         return self._structured(run)
 
     def _structured(self, run: _Run) -> Any:
@@ -445,6 +453,42 @@ class Trainer(Layer):
         self.reset_metrics()
         logs, _ = _Run(self._program("evaluate", data), data, None).go(0, 1, data.rows)
         return self._returned(logs, return_dict)
+
+    # Inspection.
+
+    def compiled_programs(self) -> list[tuple[str, Executable]]:
+        """(kind, program) for each program compiled so far."""
+        return [(key[0], program) for key, program in self._programs.items()]  # type: ignore[index]
+
+    def dump(self, stage: str = "memory", program: str = "train") -> str:
+        """The text of a program at a stage of the compiler.
+
+        Args:
+            stage: traced, forward, gradient, update, simplify, fuse, schedule, memory, llvm or asm.
+            program: predict, evaluate or train.
+
+        Raises:
+            ValueError: for an unknown stage or program, or when the model is not compiled for it.
+        """
+        if program not in ("predict", "evaluate", "train"):
+            raise unknown_name("program", program, ["predict", "evaluate", "train"])
+        for kind, compiled in self.compiled_programs():
+            if kind == program:
+                return stage_text(compiled, stage)
+        if not self.built:
+            raise ValueError(f"dump: model {self.name!r} needs an input_shape or data first")
+        return stage_text(self._program(program, self._example(program)), stage)
+
+    def _example(self, program: str) -> Data:
+        """A row of zeros of the types that data usually has."""
+        data = Data([np.zeros([d or 1 for d in t.shape], t.dtype) for t in self.inputs])
+        if program != "predict":
+            task = self._check_task("dump")
+            assert task.loss is not None
+            shape = [d or 1 for d in self.outputs[0].shape]
+            integers = losses.takes_integer_labels(task.loss)
+            data.y = np.zeros(shape[:-1], np.int64) if integers else np.zeros(shape, np.float32)
+        return data
 
     # Diagnosis.
 

@@ -89,14 +89,13 @@ def resolve(kind: str, identifier: object, known: Mapping[str, Any]) -> Any:
     Raises:
         ValueError: for an unknown name (suggesting the nearest), and for anything else.
     """
-    found: Any
     if isinstance(identifier, Mapping) and "class_name" in identifier:
         name, config = identifier["class_name"], identifier.get("config") or {}
         if name == "function":
             name, config = config, {}
-        found = _named(kind, name, known)
-        return found.from_config(config) if inspect.isclass(found) else found
-    found = _named(kind, identifier, known) if isinstance(identifier, str) else identifier
+        named = _named(kind, name, known)
+        return named.from_config(config) if hasattr(named, "from_config") else named
+    found: Any = _named(kind, identifier, known) if isinstance(identifier, str) else identifier
     if inspect.isclass(found):
         return found()
     if found is None or callable(found) or hasattr(found, "get_config"):

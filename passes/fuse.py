@@ -318,7 +318,7 @@ def fuse(graph: Graph) -> Graph:
     counts: dict[str, int] = defaultdict(int)
     for group in groups:
         counts[group.kind] += 1
-        _emit(fuser, group, result, new, f"{group.kind}_{counts[group.kind]}")
+        _emit(fuser, group, result, new, f"{group.kind}.{counts[group.kind]}")
     result.outputs = {name: new[node] for name, node in legal.outputs.items()}
     return result
 
@@ -336,7 +336,7 @@ def _emit(fuser: Fuser, group: Group, result: Graph, new: dict[Node, Node], name
             else:
                 operands.append(_memory(fuser, node, result, new))
                 inner[node] = body.add(
-                    "input", (), {"role": "data"}, type=node.tensor, name=node.name
+                    "input", (), {"role": "data"}, type=node.tensor, name=body.free_name(node.name)
                 )
         return inner[node]
 
@@ -353,8 +353,9 @@ def _emit(fuser: Fuser, group: Group, result: Graph, new: dict[Node, Node], name
     )  # fmt: skip
     for index, node in enumerate(written):
         new[node] = result.add(
-            "item", (kernel,), {"index": index}, type=node.tensor, scope=node.scope, name=node.name
-        )
+            "item", (kernel,), {"index": index}, type=node.tensor, scope=node.scope,
+            name=result.free_name(node.name),
+        )  # fmt: skip
 
 
 def _memory(fuser: Fuser, node: Node, result: Graph, new: dict[Node, Node]) -> Node:

@@ -82,9 +82,7 @@ class Graph:
         """
         index = next(self._counter)
         if name is None:
-            name = f"{op}_{index}"
-            while name in self._by_name:
-                name += "_"
+            name = self.free_name(f"{op}_{index}")
         elif name in self._by_name:
             raise GraphError(f"%{name}: the name is taken by another node")
         node = Node(name, op, attrs or {}, type, scope, index)
@@ -96,6 +94,12 @@ class Graph:
         for position, operand in enumerate(operands):
             self.nx.add_edge(operand, node, position)
         return node
+
+    def free_name(self, name: str) -> str:
+        """The name, or one like it that no node has."""
+        while name in self._by_name:
+            name += "_"
+        return name
 
     def __getitem__(self, name: str) -> Node:
         return self._by_name[name]

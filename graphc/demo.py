@@ -1,0 +1,75 @@
+"""`graphc demo`: trains a classifier on real handwritten digits and writes down every stage."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from . import datasets, layers, models, optimizers, utils
+from .compiler import stage_names, stage_text
+
+
+def digits_model() -> models.Sequential:
+    """A small classifier of 8x8 images, compiled for training."""
+    model = models.Sequential(
+        [
+            layers.Input(shape=(8, 8)),
+            layers.Flatten(),
+            layers.Dense(256, activation="relu"),
+            layers.Dropout(0.3),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ],
+        name="digits",
+    )
+    model.compile(
+        optimizer=optimizers.Adam(learning_rate=0.001),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def write_stages(model: models.Model, folder: Path) -> int:
+    """Writes each stage of each compiled program as a text file; returns how many."""
+    written = 0
+    for kind, program in model.compiled_programs():
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for number, stage in enumerate(stage_names(program)):
+            path = folder / kind / f"{number:02}-{stage}.txt"
+            path.write_text(stage_text(program, stage), encoding="utf-8")
+            written += 1
+    return written
+
+
+def run(folder: Path, epochs: int, started: float) -> float:
+    """Trains, reports and saves; returns the accuracy on the held-out fifth.
+
+    Args:
+        folder: where weights and stages go.
+        epochs: how long to train.
+        started: `time.time()` at process start.
+    """
+    utils.set_random_seed(0)
+    (x_train, y_train), (x_test, y_test) = datasets.digits.load_data(test_fraction=0.2, seed=0)
+    x_train, x_test = np.float32(x_train / 16), np.float32(x_test / 16)
+    print(f"Handwritten digits: {len(x_train)} images to train on, {len(x_test)} held out.")
+    model = digits_model()
+    model.summary()
+    model.fit(x_train, y_train, batch_size=32, epochs=epochs, verbose=1)
+    loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
+    print(f"\nTest accuracy: {accuracy:.4f} (loss {loss:.4f}) on {len(x_test)} images not trained on.")
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / "digits.weights.h5"
+    model.save_weights(weights)
+    count = write_stages(model, folder)
+    compilation = sum(program.seconds for _, program in model.compiled_programs())
+    print(f"Weights: {weights}")
+    print(f"Every stage of the compiler: {count} files in {folder}/train and {folder}/evaluate")
+    print(
+        f"Done in {time.time() - started:.1f} s from process start; {compilation:.1f} s of them "
+        "compiled the programs."
+    )
+    return float(accuracy)
