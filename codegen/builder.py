@@ -109,7 +109,9 @@ class Emitter:
     def rem(self, a: ir.Value, b: ir.Value | int) -> ir.Value:
         return self.ir.urem(a, i64(b) if isinstance(b, int) else b)
 
-    def share(self, total: ir.Value, thread: ir.Value, threads: ir.Value) -> tuple[ir.Value, ir.Value]:
+    def share(
+        self, total: ir.Value, thread: ir.Value, threads: ir.Value
+    ) -> tuple[ir.Value, ir.Value]:
         """The thread's part [low, high) of `total` tasks."""
         low = self.div(self.mul(total, thread), threads)
         high = self.div(self.mul(total, self.add(thread, 1)), threads)
@@ -190,9 +192,7 @@ class Emitter:
 
     def _repeat(self, single: ir.Value, lanes: int) -> ir.Value:
         undefined = ir.Constant(single.type, ir.Undefined)
-        return self.ir.shuffle_vector(
-            single, undefined, zeros(I32, lanes)
-        )
+        return self.ir.shuffle_vector(single, undefined, zeros(I32, lanes))
 
     def load_spread(self, pointer: ir.Value, lanes: int) -> ir.Value:
         """A vector of one float in memory."""

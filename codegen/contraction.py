@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from llvmlite import ir
 
@@ -27,7 +28,7 @@ from .elementwise import Unsupported
 from .target import Target
 from .values import Body, Point
 
-Value = ir.Value
+Value: TypeAlias = ir.Value
 
 # Tiles of rows between two epilogues: C's chunk stays in the first-level cache.
 CHUNK_TILES = 8
@@ -167,9 +168,7 @@ class _Emitter:
                 end = e.minimum(e.add(first_panel, plan.group), i64(panels))
                 self._group((first_panel, end), panels, rows)
 
-    def _group(
-        self, span: tuple[Value, Value], panels: int, rows: tuple[Value, Value]
-    ) -> None:
+    def _group(self, span: tuple[Value, Value], panels: int, rows: tuple[Value, Value]) -> None:
         """Chunks of rows, each across the group's panels."""
         e, plan = self.e, self.plan
         with e.loop(*rows, plan.chunk_rows) as (start, _, _):
@@ -177,7 +176,9 @@ class _Emitter:
             with e.loop(*span, 1) as (panel, _, _):
                 slot = e.mul(e.sub(panel, span[0]), self.stripe) if plan.group > 1 else i64(0)
                 self.packed = e.address(self.stripes, "f32", slot)
-                self._each_width(panel, panels, (start, stop), e.ir.icmp_signed("==", start, rows[0]))
+                self._each_width(
+                    panel, panels, (start, stop), e.ir.icmp_signed("==", start, rows[0])
+                )
 
     def _each_width(
         self, panel: Value, panels: int, rows: tuple[Value, Value], first: Value
@@ -341,17 +342,13 @@ class _Emitter:
 
     # Epilogue.
 
-    def _epilogue(
-        self, start: Value, stop: Value, column: Value, valids: Sequence[int]
-    ) -> None:
+    def _epilogue(self, start: Value, stop: Value, column: Value, valids: Sequence[int]) -> None:
         """The elementwise work on a finished chunk, and the stores."""
         e = self.e
         with e.loop(start, stop, 1) as (row, _, _):
             base = self._chunk_row(e.sub(row, start), len(valids))
             for v, valid in enumerate(valids):
-                product = e.load(
-                    e.address(base, "f32", i64(v * self.lanes)), "f32", self.lanes
-                )
+                product = e.load(e.address(base, "f32", i64(v * self.lanes)), "f32", self.lanes)
                 index = [row, e.add(column, v * self.lanes)]
                 kept = [i for i, dim in zip(index, self.node.tensor.shape, strict=True) if dim != 1]
                 point = Point(e, self.body, kept, valid, {self.node: product})
@@ -416,7 +413,8 @@ def _fill_micro_kernel(e: Emitter, height: int, vectors: int, a: Operand, n: int
     whole = e.mul(e.div(depth, unroll), unroll)
     sums: list[Value] = initial
     for start, stop, step in ((i64(0), whole, unroll), (whole, depth, 1)):
-        with e.loop(start, stop, step, sums) as (k, inner, carry):
+        with e.loop(start, stop, step, sums) as (k, carried, carry):
+            inner = carried
             a_at = e.address(a_base, "f32", e.mul(k, k_stride))
             b_at = e.address(b_base, "f32", e.mul(k, vectors * lanes))
             for at in range(step):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from llvmlite import ir
 
 from . import vectormath
 from .builder import F32, F64, I1, I32, I64, SCALARS, Emitter, splat
 
-Value = ir.Value
-Attrs = dict[str, object]
+Value: TypeAlias = ir.Value
+Attrs = dict[str, Any]
 Lowering = Callable[..., Value]
 
 

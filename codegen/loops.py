@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from llvmlite import ir
 
@@ -14,7 +15,7 @@ from .builder import SCALARS, Emitter, i64, is_static, splat
 from .elementwise import LOWERINGS, extremum
 from .values import Body, Point, squeezed
 
-Value = ir.Value
+Value: TypeAlias = ir.Value
 
 # Vectors of a row that are unrolled rather than looped over.
 UNROLLED = 4
@@ -144,7 +145,7 @@ def emit_columns(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
     first = reductions[0]
     operand = body.operands[first][0]
     full = squeezed(operand)
-    axes: tuple[int, ...] = first.attrs["axes"]  # type: ignore[assignment]
+    axes: tuple[int, ...] = first.attrs["axes"]
     positions = [a for a, dim in enumerate(operand.tensor.shape) if dim != 1]
     kept = [i for i, a in enumerate(positions) if a not in axes]
     reduced = [i for i, a in enumerate(positions) if a in axes]
@@ -161,7 +162,9 @@ def emit_columns(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
             index: list[Value] = [i64(0)] * len(full)
             for axis, value in zip(kept[:-1], outer, strict=True):
                 index[axis] = value
-            for axis, value in zip(reduced, unravel(e, row, [full[i] for i in reduced]), strict=True):
+            for axis, value in zip(
+                reduced, unravel(e, row, [full[i] for i in reduced]), strict=True
+            ):
                 index[axis] = value
             following = []
             for v, valid in enumerate(valids):

@@ -147,13 +147,11 @@ class _Kernels:
 
 def _aliased(graph: Graph, node: Node) -> set[int]:
     """Positions among operands and results of those whose memory another one shares."""
-    items = sorted(graph.users(node), key=lambda item: item.attrs["index"])  # type: ignore[arg-type,return-value]
+    items = sorted(graph.users(node), key=lambda item: item.attrs["index"])
     operands = [str(o.attrs["place"]) for o in graph.operands(node)]
     places = operands + [str(i.attrs["place"]) for i in items]
     written = set(places[len(operands) :])
-    return {
-        at for at, place in enumerate(places) if place in written and places.count(place) > 1
-    }
+    return {at for at, place in enumerate(places) if place in written and places.count(place) > 1}
 
 
 def _canonical(node: Node) -> str:
@@ -238,9 +236,7 @@ class _Worker:
             operands = [address(o) for o in self.graph.operands(node)]
             items = {i.attrs["index"]: i for i in self.graph.users(node)}
             results = [address(items[at]) for at in range(len(items))]
-            e.ir.call(
-                function, [self.thread, self.threads, scratch, *symbols, *operands, *results]
-            )
+            e.ir.call(function, [self.thread, self.threads, scratch, *symbols, *operands, *results])
         e.ir.call(self.barrier, [control])
 
     def _sum(self, terms: tuple[Dim, ...], sizes: dict[str, ir.Value]) -> ir.Value:

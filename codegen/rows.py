@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from llvmlite import ir
 
@@ -21,10 +22,25 @@ from .builder import I32, Emitter, i64, splat
 from .loops import UNROLLED, combiner, each_vector, extreme, neutral, unravel
 from .values import Body, Point, squeezed
 
-Value = ir.Value
+Value: TypeAlias = ir.Value
 
 COSTLY = frozenset(
-    "exp expm1 log log1p sin cos tanh sigmoid erf power div sqrt rsqrt random_uniform".split()
+    [
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sin",
+        "cos",
+        "tanh",
+        "sigmoid",
+        "erf",
+        "power",
+        "div",
+        "sqrt",
+        "rsqrt",
+        "random_uniform",
+    ]
 )
 
 
@@ -118,9 +134,9 @@ class RowEmitter:
         """Computes and stores what is known once a row at this level."""
         point = Point(self.e, self.body, self.outer, None, self.known)
         for node in self.body.nodes:
-            if squeezed(node) == self.plan.part and self.plan.level[node] == level:
-                if node.op not in ("input", "broadcast", "const", "size", "iota"):
-                    self.known[node] = point.value(node)
+            here = squeezed(node) == self.plan.part and self.plan.level[node] == level
+            if here and node.op not in ("input", "broadcast", "const", "size", "iota"):
+                self.known[node] = point.value(node)
         for name, node in self.body.graph.outputs.items():
             if squeezed(node) == self.plan.part and self.plan.level[node] == level:
                 point.store(node, self.body.results[name])
@@ -139,7 +155,9 @@ class RowEmitter:
         initial = [value for reducer in reducers for value in reducer.initial]
         at = 0
 
-        def visit(index: Value, valid: int, carried: list[Value], middle: list[Value]) -> list[Value]:
+        def visit(
+            index: Value, valid: int, carried: list[Value], middle: list[Value]
+        ) -> list[Value]:
             nonlocal at
             point = self._point(at, [*self.outer, *middle, index], valid, level)
             at += 1
@@ -156,7 +174,11 @@ class RowEmitter:
 
         *middle_dims, columns = plan.full[len(plan.part) :]
         if middle_dims:
-            with self.e.loop(i64(0), self.e.dim(product(middle_dims)), 1, initial) as (m, inner, carry):
+            with self.e.loop(i64(0), self.e.dim(product(middle_dims)), 1, initial) as (
+                m,
+                inner,
+                carry,
+            ):
                 middle = unravel(self.e, m, middle_dims)
                 carry(each_vector(self.e, columns, lambda i, v, c: visit(i, v, c, middle), inner))
             final = self.e.carried
@@ -192,7 +214,9 @@ class RowEmitter:
         assert isinstance(columns, int)
         index: Value = i64(0)
         for axis in range(first, len(self.plan.full)):
-            index = self.e.add(self.e.mul(index, self.e.dim(self.plan.full[axis])), point.index[axis])
+            index = self.e.add(
+                self.e.mul(index, self.e.dim(self.plan.full[axis])), point.index[axis]
+            )
         base = i64(self.plan.kept.index(node) * columns * 8)
         row = self.e.address(self.scratch, "u8", base)
         return self.e.address(row, node.tensor.dtype, index)
@@ -217,7 +241,8 @@ def _masked(e: Emitter, value: Value, valid: int, other: Value) -> Value:
     if valid == e.target.lanes:
         return value
     mask = ir.Constant(
-        ir.VectorType(ir.IntType(1), e.target.lanes), [int(i < valid) for i in range(e.target.lanes)]
+        ir.VectorType(ir.IntType(1), e.target.lanes),
+        [int(i < valid) for i in range(e.target.lanes)],
     )
     return e.ir.select(mask, value, other)
 
@@ -274,4 +299,3 @@ def emit_rows(e: Emitter, body: Body, thread: Value, threads: Value, scratch: Va
 def rows_scratch(body: Body, lanes: int) -> int:
     """Bytes of scratch memory that a thread needs."""
     return plan_rows(body, lanes).scratch_bytes
-

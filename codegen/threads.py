@@ -147,5 +147,3 @@ def _emit_thread_main(
     e.ir.call(worker, [control, thread])
     e.ir.ret(ir.Constant(PTR, None))
     return function
-
-

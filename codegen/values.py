@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from llvmlite import ir
 
@@ -13,7 +14,7 @@ from graphc.ir.types import Dim, Shape, product
 from .builder import I32, I64, SCALARS, Emitter, is_static, splat, zeros
 from .elementwise import LOWERINGS, Unsupported, philox_uniform
 
-Value = ir.Value
+Value: TypeAlias = ir.Value
 
 
 def squeezed(node: Node) -> Shape:
@@ -43,7 +44,9 @@ class Body:
         pointers: an address for each input and, by name, for each output.
     """
 
-    def __init__(self, graph: Graph, pointers: dict[Node, Value], results: dict[str, Value]) -> None:
+    def __init__(
+        self, graph: Graph, pointers: dict[Node, Value], results: dict[str, Value]
+    ) -> None:
         self.graph = graph
         self.pointers = pointers
         self.results = results
@@ -59,8 +62,10 @@ class Body:
             if node.op == "reshape":
                 return self.access(operand, axes)
             taken: Sequence[int] = (
-                node.attrs["axes"] if node.op == "broadcast" else _inverse(node.attrs["permutation"])
-            )  # type: ignore[assignment]
+                node.attrs["axes"]
+                if node.op == "broadcast"
+                else _inverse(node.attrs["permutation"])
+            )
             kept = [axes[outer[taken[a]]] for a, dim in enumerate(inner) if dim != 1]
             return self.access(operand, kept)
         return Access(node, axes)
@@ -125,10 +130,10 @@ class Point:
         if leaf.op == "const":
             return self._constant(leaf, axes)
         if leaf.op == "size":
-            size = self.e.spread(self.e.dim(leaf.attrs["dim"]), self.lanes)  # type: ignore[arg-type]
+            size = self.e.spread(self.e.dim(leaf.attrs["dim"]), self.lanes)
             return LOWERINGS["cast"](self.e, {"dtype": leaf.tensor.dtype}, size)
         if leaf.op == "iota":
-            position = _positions(leaf.tensor.shape).get(leaf.attrs["axis"])  # type: ignore[arg-type]
+            position = _positions(leaf.tensor.shape).get(leaf.attrs["axis"])
             if position is None:  # an axis of size 1
                 return splat(0, I32, self.lanes)
             lanes = self._lane_indices(axes[position])
@@ -203,17 +208,18 @@ class Point:
         if vector_axis is not None:
             stride = self.e.dim(product(squeezed(leaf)[vector_axis + 1 :]))
             steps = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
-            index = self.e.ir.add(
-                index, self.e.ir.mul(steps, self.e.spread(stride, self.lanes))
-            )
-        return philox_uniform(self.e, seed, leaf.attrs["stream"], step, index)  # type: ignore[arg-type]
+            index = self.e.ir.add(index, self.e.ir.mul(steps, self.e.spread(stride, self.lanes)))
+        return philox_uniform(self.e, seed, leaf.attrs["stream"], step, index)
 
     def _gather(self, leaf: Node, axes: Sequence[int]) -> Value:
         """Rows of data: the index gives the first axis."""
         data, index = self.body.operands[leaf]
         pointer, index_pointer = self.body.pointers[data], self.body.pointers[index]
         row_shape = tuple(d for d in data.tensor.shape[1:] if d != 1)
-        index_axes, row_axes = axes[: len(axes) - len(row_shape)], axes[len(axes) - len(row_shape) :]
+        index_axes, row_axes = (
+            axes[: len(axes) - len(row_shape)],
+            axes[len(axes) - len(row_shape) :],
+        )
         row_size = self.e.dim(product(row_shape))
         at, index_vector = self.offset(squeezed(index), index_axes)
         inner, row_vector = self.offset(row_shape, row_axes)
@@ -224,9 +230,7 @@ class Point:
             number = self.e.load_scalar(place, index.tensor.dtype)
             if number.type != I64:
                 number = self.e.ir.sext(number, I64)
-            return self.e.address(
-                pointer, dtype, self.e.add(self.e.mul(row_size, number), inner)
-            )
+            return self.e.address(pointer, dtype, self.e.add(self.e.mul(row_size, number), inner))
 
         zero = ir.Constant(I64, 0)
         if index_vector is not None:

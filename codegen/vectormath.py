@@ -249,9 +249,7 @@ def _bits_as_normal(builder: ir.IRBuilder, x: Value) -> Value:
 
 def _exponent_to_reduce(builder: ir.IRBuilder, bits: Value, upper: int) -> Value:
     """What to add to a float's bits to bring it into (upper / 2, upper]: a multiple of 2^23."""
-    return builder.and_(
-        builder.sub(_integers(bits, upper), bits), _integers(bits, -_EXPONENT_ONE)
-    )
+    return builder.and_(builder.sub(_integers(bits, upper), bits), _integers(bits, -_EXPONENT_ONE))
 
 
 def _log_of_parts(builder: ir.IRBuilder, k: Value, f: Value) -> Value:

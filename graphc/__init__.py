@@ -1,6 +1,6 @@
 """graphc: a symbolic graph compiler for neural networks, spelled as Keras.
 
-    from graphc import layers, models, optimizers
+from graphc import layers, models, optimizers
 """
 
 from . import (

@@ -104,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("-o", "--output", default="graphc-demo", metavar="FOLDER",
                          help="where weights and stages go (default: %(default)s)")  # fmt: skip
-    command.add_argument("--epochs", type=int, default=20, help="default: %(default)s")
+    command.add_argument("--epochs", type=int, default=15, help="default: %(default)s")
     command.set_defaults(run=demo)
 
     command = commands.add_parser("dump", help="print a program of a model at a compiler stage")
@@ -112,8 +112,8 @@ def parser() -> argparse.ArgumentParser:
                          "or of a function that makes one")  # fmt: skip
     command.add_argument("--program", default="train", choices=["predict", "evaluate", "train"],
                          help="default: %(default)s")  # fmt: skip
-    command.add_argument("--stage", default="memory", help="traced, forward, gradient, update, "
-                         "simplify, fuse, schedule, memory, llvm or asm (default: %(default)s)")  # fmt: skip
+    stages = "traced, forward, gradient, update, simplify, fuse, schedule, memory, llvm or asm"
+    command.add_argument("--stage", default="memory", help=f"{stages} (default: %(default)s)")
     command.add_argument("-o", "--output", metavar="FILE", help="write to a file instead")
     command.set_defaults(run=dump)
 

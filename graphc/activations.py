@@ -12,7 +12,7 @@ from . import ops
 from .errors import unknown_name
 from .trace import Tensor
 
-Activation = Callable[[Any], Tensor]
+Activation = Callable[..., Tensor]
 
 
 def linear(x: Any) -> Tensor:
@@ -198,4 +198,3 @@ def get(identifier: object) -> Activation:
 def serialize(activation: Activation) -> str:
     """The activation's name."""
     return activation.__name__
-

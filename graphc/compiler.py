@@ -111,9 +111,7 @@ class Executable:
             self.variables[name].value.ctypes.data if name in self.variables else 0
             for name in arguments
         ]
-        self._slots = {
-            name: at for at, name in enumerate(arguments) if name not in self.variables
-        }
+        self._slots = {name: at for at, name in enumerate(arguments) if name not in self.variables}
         self._addresses.append(0)
 
     def output_types(self) -> dict[str, tuple[np.dtype, tuple[int | Size, ...]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,8 @@ def as_array(value: object, name: str) -> np.ndarray:
         raise ValueError(f"{name}: the rows do not have one shape") from None
     if array.dtype in (np.float16, np.uint64):
         array = array.astype(np.float32 if array.dtype == np.float16 else np.int64)
+    elif not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype not in _KNOWN:
         raise TypeError(
             f"{name}: expected an array of numbers, got dtype {array.dtype}"
@@ -75,20 +78,34 @@ class Data:
         }
 
 
-def standardize_x(x: object, inputs: Sequence[SymbolicTensor], model: str) -> list[np.ndarray]:
+def select_inputs(
+    x: Mapping[str, Any], inputs: Sequence[SymbolicTensor], keys: Sequence[str], model: str
+) -> list[Any]:
+    """A dict's values in the order of the model's inputs, by its keys or else the tensors' names.
+
+    Raises:
+        ValueError: when it has neither all keys nor all names.
+    """
+    for names in (keys, [t.name for t in inputs]):
+        if all(name in x for name in names):
+            return [x[name] for name in names]
+    raise ValueError(f"x: model {model!r} has inputs {list(keys)}, got {sorted(map(str, x))}")
+
+
+def standardize_x(
+    x: object, inputs: Sequence[SymbolicTensor], keys: Sequence[str], model: str
+) -> list[np.ndarray]:
     """The model's inputs as arrays, in the model's order.
+
+    Args:
+        x: an array, a list of arrays, or a dict of them by `keys`.
 
     Raises:
         ValueError: when number, rank or features are not what the model's inputs are.
     """
     parts: list[object]
     if isinstance(x, Mapping):
-        missing = [t.name for t in inputs if t.name not in x]
-        if missing:
-            raise ValueError(
-                f"x: model {model!r} has inputs {[t.name for t in inputs]}, got {sorted(x)}"
-            )
-        parts = [x[t.name] for t in inputs]
+        parts = select_inputs(x, inputs, keys, model)
     elif len(inputs) > 1:
         if not isinstance(x, (list, tuple)) or len(x) != len(inputs):
             count = len(x) if isinstance(x, (list, tuple)) else "one array"
@@ -135,6 +152,7 @@ def standardize(
     y: object,
     sample_weight: object,
     inputs: Sequence[SymbolicTensor],
+    keys: Sequence[str],
     model: str,
 ) -> Data:
     """Checked data for training and evaluation.
@@ -142,7 +160,7 @@ def standardize(
     Raises:
         ValueError: when lengths differ or shapes do not fit, naming the argument.
     """
-    arrays = standardize_x(x, inputs, model)
+    arrays = standardize_x(x, inputs, keys, model)
     data = Data(arrays)
     if y is None:
         raise ValueError("y: targets are needed to compute the loss, got None")
@@ -165,26 +183,29 @@ def standardize(
 
 
 def apply_class_weight(data: Data, class_weight: Mapping[int, float] | None) -> Data:
-    """The data with each sample's weight multiplied by that of its class.
+    """The data with each sample weighted as its class: the place of y's maximum, or y rounded.
 
     Raises:
-        ValueError: when a class of y has no weight.
+        ValueError: when there are sample weights too, or more than one label a sample.
     """
     if class_weight is None or data.y is None:
         return data
+    if data.weight is not None:
+        raise ValueError(
+            "class_weight and sample_weight cannot both be given; multiply the class's weight "
+            "into sample_weight"
+        )
+    wrong = [key for key in class_weight if not isinstance(key, (int, np.integer))]
+    if wrong:
+        raise ValueError(f"class_weight: keys must be class numbers, got {wrong[0]!r}")
     labels = data.y
-    if labels.ndim > 1 and labels.shape[-1] > 1:
-        labels = labels.argmax(-1)
-    labels = labels.reshape(len(labels)).astype(np.int64)
-    classes = np.unique(labels)
-    table = np.ones(int(classes.max()) + 1, np.float32)
-    for number in class_weight:
-        if not isinstance(number, (int, np.integer)):
-            raise ValueError(f"class_weight: keys must be class numbers, got {number!r}")
-        if 0 <= number < len(table):
-            table[number] = class_weight[number]
-    weight = table[labels]
-    return Data(data.x, data.y, weight if data.weight is None else data.weight * weight)
+    if labels.ndim > 1:
+        labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
+    if labels.ndim != 1:
+        raise ValueError(f"class_weight needs one label a sample, got y of shape {data.y.shape}")
+    classes, places = np.unique(np.round(labels).astype(np.int64), return_inverse=True)
+    table = np.array([class_weight.get(int(c), 1.0) for c in classes], np.float32)
+    return Data(data.x, data.y, table[places])
 
 
 def check_labels(y: np.ndarray, classes: int) -> None:
@@ -219,5 +240,3 @@ def split_validation(data: Data, fraction: float) -> tuple[Data, Data]:
             f"{'training' if at == 0 else 'validation'}"
         )
     return data.part(0, at), data.part(at, data.rows)
-
-

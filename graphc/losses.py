@@ -13,6 +13,7 @@ from typing import Any
 from . import ops
 from .errors import unknown_name
 from .trace import Tensor
+from .utils import snake_case
 
 EPSILON = 1e-7  # keras.config.epsilon()
 
@@ -32,7 +33,13 @@ def match_ranks(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
 def _prepared(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     y_pred = ops.convert_to_tensor(y_pred)
     y_true = ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype)
-    return match_ranks(y_true, y_pred)
+    y_true, y_pred = match_ranks(y_true, y_pred)
+    if y_true.shape != y_pred.shape and y_true.ndim:  # Keras broadcasts, which hides mistakes
+        raise ValueError(
+            f"y_true of shape {list(y_true.shape)} and y_pred of shape {list(y_pred.shape)} must "
+            "be of one shape"
+        )
+    return y_true, y_pred
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Tensor:
@@ -94,19 +101,19 @@ def categorical_crossentropy(
         label_smoothing: moves y_true towards uniform by this fraction.
         axis: of the classes.
     """
-    y_true, y_pred = _prepared(y_true, y_pred)
-    if y_true.shape[-1] != y_pred.shape[-1] or y_true.ndim != y_pred.ndim:
-        raise ValueError(
-            f"categorical_crossentropy: y_true of shape {list(y_true.shape)} and y_pred of shape "
-            f"{list(y_pred.shape)} must agree; for integer labels use "
-            "'sparse_categorical_crossentropy'"
-        )
+    try:
+        y_true, y_pred = _prepared(y_true, y_pred)
+    except ValueError as error:
+        hint = "for integer labels use 'sparse_categorical_crossentropy'"
+        raise ValueError(f"{error}; {hint}") from None
     if label_smoothing:
         classes = y_true.shape[axis]
         if not isinstance(classes, int):
             raise ValueError("categorical_crossentropy: the number of classes must be fixed")
         y_true = ops.add(ops.multiply(y_true, 1.0 - label_smoothing), label_smoothing / classes)
-    return ops.negative(ops.sum(ops.multiply(y_true, _log_probabilities(y_pred, from_logits, axis)), axis))
+    return ops.negative(
+        ops.sum(ops.multiply(y_true, _log_probabilities(y_pred, from_logits, axis)), axis)
+    )
 
 
 def sparse_categorical_crossentropy(
@@ -124,14 +131,20 @@ def sparse_categorical_crossentropy(
     if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
         y_true = ops.squeeze(y_true, -1)
     classes = y_pred.shape[axis]
-    if y_true.shape != y_pred.shape[:-1] or not isinstance(classes, int) or axis not in (-1, y_pred.ndim - 1):
+    if (
+        y_true.shape != y_pred.shape[:-1]
+        or not isinstance(classes, int)
+        or axis not in (-1, y_pred.ndim - 1)
+    ):
         raise ValueError(
             f"sparse_categorical_crossentropy: y_true must be integers of shape "
             f"{list(y_pred.shape[:-1])}, got {list(y_true.shape)}; for one-hot labels use "
             "'categorical_crossentropy'"
         )
     chosen = ops.one_hot(y_true, classes, y_pred.dtype)
-    return ops.negative(ops.sum(ops.multiply(chosen, _log_probabilities(y_pred, from_logits, axis)), axis))
+    return ops.negative(
+        ops.sum(ops.multiply(chosen, _log_probabilities(y_pred, from_logits, axis)), axis)
+    )
 
 
 class Loss:
@@ -143,7 +156,9 @@ class Loss:
             weights divided by their sum), "sum", or None or "none".
     """
 
-    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size") -> None:
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size"
+    ) -> None:
         known = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
         if reduction not in known:
             raise unknown_name("reduction", reduction, [k for k in known if k])
@@ -188,6 +203,14 @@ def align_weight(sample_weight: Any, values: Tensor) -> Tensor:
     return weight
 
 
+def name_of(function: object) -> str:
+    """What to call a loss or metric that is a function, or an object that is called like one."""
+    for attribute in ("name", "__name__"):
+        if isinstance(name := getattr(function, attribute, None), str):
+            return name
+    return snake_case(type(function).__name__)
+
+
 class LossFunctionWrapper(Loss):
     """A loss that calls a function with fixed options."""
 
@@ -198,7 +221,7 @@ class LossFunctionWrapper(Loss):
         reduction: str | None = "sum_over_batch_size",
         **options: Any,
     ) -> None:
-        super().__init__(name or function.__name__, reduction)
+        super().__init__(name or name_of(function), reduction)
         self.function = function
         self.options = options
 
@@ -321,5 +344,3 @@ def get(identifier: object) -> Loss:
 def takes_integer_labels(loss: Loss) -> bool:
     """Whether y_true holds class numbers."""
     return getattr(loss, "function", None) is sparse_categorical_crossentropy
-
-

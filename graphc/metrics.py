@@ -15,7 +15,27 @@ import numpy as np
 from . import losses, ops
 from .errors import unknown_name
 from .layers.base import automatic_name
+from .losses import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    mae,
+    mean_absolute_error,
+    mean_squared_error,
+    mse,
+    sparse_categorical_crossentropy,
+)
 from .trace import Tensor, Variable, current
+
+
+# As in Keras, losses are metrics too: metrics.mean_squared_error.
+__all__ = [
+    "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "CategoricalAccuracy",
+    "CategoricalCrossentropy", "Mean", "MeanAbsoluteError", "MeanMetricWrapper",
+    "MeanSquaredError", "Metric", "SparseCategoricalAccuracy", "SparseCategoricalCrossentropy",
+    "binary_accuracy", "binary_crossentropy", "categorical_accuracy", "categorical_crossentropy",
+    "get", "mae", "mean_absolute_error", "mean_squared_error", "mse",
+    "sparse_categorical_accuracy", "sparse_categorical_crossentropy",
+]  # fmt: skip
 
 
 class Metric:
@@ -24,6 +44,8 @@ class Metric:
     A metric of one's own makes variables with `add_variable` in its constructor and defines
     `update_state(y_true, y_pred, sample_weight=None)` and `result()`.
     """
+
+    _direction: str | None = None  # "up" when more is better, "down" when less is: for callbacks
 
     def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
         if dtype not in (None, "float32"):
@@ -100,15 +122,23 @@ class MeanMetricWrapper(Mean):
         self, fn: Callable[..., Tensor], name: str | None = None, dtype: str | None = None,
         **options: Any,
     ) -> None:  # fmt: skip
-        super().__init__(name or fn.__name__, dtype)
+        super().__init__(name or losses.name_of(fn), dtype)
         self.fn = fn
         self.options = options
+        self._direction = _direction(fn)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         super().update_state(self.fn(y_true, y_pred, **self.options), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.options}
+
+
+def _direction(function: object) -> str | None:
+    if any(function is known for known in losses.FUNCTIONS.values()):
+        return "down"
+    accuracies = (binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, _equal)
+    return "up" if any(function is known for known in accuracies) else None
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
@@ -144,18 +174,21 @@ def accuracy_function(y_true: Tensor, y_pred: Tensor) -> Callable[..., Tensor]:
 def crossentropy_function(y_true: Tensor, y_pred: Tensor) -> Callable[..., Tensor]:
     """The form that "crossentropy" means for these shapes."""
     return {
-        binary_accuracy: losses.binary_crossentropy,
-        categorical_accuracy: losses.categorical_crossentropy,
-        sparse_categorical_accuracy: losses.sparse_categorical_crossentropy,
+        binary_accuracy: binary_crossentropy,
+        categorical_accuracy: categorical_crossentropy,
+        sparse_categorical_accuracy: sparse_categorical_crossentropy,
     }[accuracy_function(y_true, y_pred)]
 
 
 class ByShape(Mean):
     """A mean whose function is chosen when shapes are known: "accuracy", "crossentropy"."""
 
-    def __init__(self, choose: Callable[[Tensor, Tensor], Callable[..., Tensor]], name: str) -> None:
+    def __init__(
+        self, choose: Callable[[Tensor, Tensor], Callable[..., Tensor]], name: str
+    ) -> None:
         super().__init__(name)
         self.choose = choose
+        self._direction = "up" if choose is accuracy_function else "down"
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         function = self.choose(y_true, y_pred)
@@ -170,7 +203,9 @@ class Accuracy(MeanMetricWrapper):
 
 
 def _equal(y_true: Any, y_pred: Any) -> Tensor:
-    y_true, y_pred = losses.match_ranks(ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred))
+    y_true, y_pred = losses.match_ranks(
+        ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    )
     return ops.mean(ops.cast(ops.equal(y_true, y_pred), "float32"), -1)
 
 
@@ -201,51 +236,51 @@ class MeanSquaredError(MeanMetricWrapper):
     """Mean of squared differences."""
 
     def __init__(self, name: str = "mean_squared_error", dtype: str | None = None) -> None:
-        super().__init__(losses.mean_squared_error, name, dtype)
+        super().__init__(mean_squared_error, name, dtype)
 
 
 class MeanAbsoluteError(MeanMetricWrapper):
     """Mean of absolute differences."""
 
     def __init__(self, name: str = "mean_absolute_error", dtype: str | None = None) -> None:
-        super().__init__(losses.mean_absolute_error, name, dtype)
+        super().__init__(mean_absolute_error, name, dtype)
 
 
 class BinaryCrossentropy(MeanMetricWrapper):
-    """See `losses.binary_crossentropy`."""
+    """See `binary_crossentropy`."""
 
     def __init__(
         self, name: str = "binary_crossentropy", dtype: str | None = None,
         from_logits: bool = False, label_smoothing: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(
-            losses.binary_crossentropy, name, dtype,
+            binary_crossentropy, name, dtype,
             from_logits=from_logits, label_smoothing=label_smoothing,
         )  # fmt: skip
 
 
 class CategoricalCrossentropy(MeanMetricWrapper):
-    """See `losses.categorical_crossentropy`."""
+    """See `categorical_crossentropy`."""
 
     def __init__(
         self, name: str = "categorical_crossentropy", dtype: str | None = None,
         from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
     ) -> None:  # fmt: skip
         super().__init__(
-            losses.categorical_crossentropy, name, dtype,
+            categorical_crossentropy, name, dtype,
             from_logits=from_logits, label_smoothing=label_smoothing, axis=axis,
         )  # fmt: skip
 
 
 class SparseCategoricalCrossentropy(MeanMetricWrapper):
-    """See `losses.sparse_categorical_crossentropy`."""
+    """See `sparse_categorical_crossentropy`."""
 
     def __init__(
         self, name: str = "sparse_categorical_crossentropy", dtype: str | None = None,
         from_logits: bool = False, axis: int = -1,
     ) -> None:  # fmt: skip
         super().__init__(
-            losses.sparse_categorical_crossentropy, name, dtype, from_logits=from_logits, axis=axis
+            sparse_categorical_crossentropy, name, dtype, from_logits=from_logits, axis=axis
         )
 
 
@@ -280,7 +315,9 @@ def get(identifier: object) -> Metric:
         if identifier in _BY_SHAPE:
             return ByShape(_BY_SHAPE[identifier], identifier)
         if identifier in classes:
-            return classes[identifier]()
+            metric = classes[identifier]()
+            metric.name = identifier  # Keras reports a metric under the name it was asked for by
+            return metric
         name = identifier if identifier in FUNCTIONS else identifier.lower()
         if name in FUNCTIONS:
             return MeanMetricWrapper(FUNCTIONS[name], identifier)

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .layers.base import InputLayer, Input, Layer, LayerCall, SymbolicTensor, flatten, map_structure
+from . import ops
+from .data import as_array, select_inputs
+from .layers.base import Input, InputLayer, Layer, LayerCall, SymbolicTensor, flatten, map_structure
 from .programs import run_layers
 from .summary import print_summary
 from .trace import Tensor, Variable
@@ -32,7 +34,8 @@ class Model(Trainer):
         self, inputs: Any = None, outputs: Any = None, name: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(name=name, **kwargs)
-        if type(self) is Model:
+        self._layers: list[Layer] = []
+        if type(self) is Model or inputs is not None or outputs is not None:
             self._connect(inputs, outputs)
 
     def _connect(self, inputs: Any, outputs: Any) -> None:
@@ -46,7 +49,11 @@ class Model(Trainer):
                 )
         self.inputs = flatten(inputs)
         self.outputs = flatten(outputs)
-        self._input_structure, self._output_structure = inputs, outputs
+        one = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+        self._output_structure = outputs[0] if one else outputs  # as Keras does
+        self.input_keys = list(
+            inputs if isinstance(inputs, dict) else (t.name for t in self.inputs)
+        )
         for tensor in self.inputs:
             if not isinstance(tensor.call.layer, InputLayer):
                 raise ValueError(
@@ -69,6 +76,33 @@ class Model(Trainer):
         return self._output_structure
 
     @property
+    def input(self) -> Any:
+        """The input tensors: one, or a list of them.
+
+        Raises:
+            AttributeError: before the model is built.
+        """
+        return self._tensors("inputs")
+
+    @property
+    def output(self) -> Any:
+        """The output tensors: one, or a list of them.
+
+        Raises:
+            AttributeError: before the model is built.
+        """
+        return self._tensors("outputs")
+
+    def _tensors(self, kind: str) -> Any:
+        if not self.built:
+            raise AttributeError(
+                f"model {self.name!r} has no {kind} yet: give the first layer an input_shape, or "
+                "call the model on data"
+            )
+        tensors = self.inputs if kind == "inputs" else self.outputs
+        return tensors[0] if len(tensors) == 1 else list(tensors)
+
+    @property
     def input_shape(self) -> Any:
         """The input's shape, None for the batch; a list for several inputs."""
         shapes = [t.shape for t in self.inputs]
@@ -86,34 +120,45 @@ class Model(Trainer):
         Raises:
             ValueError: when there is none, with the names there are.
         """
-        if index is not None:
-            return self.layers[index]
-        for layer in self.layers:
-            if layer.name == name:
+        layers = self.layers
+        if (name is None) == (index is None):
+            raise ValueError("get_layer: pass either a name or an index")
+        for at, layer in enumerate(layers):
+            if index in (at, at - len(layers)) or layer.name == name:
                 return layer
-        raise ValueError(f"no layer {name!r}; there are {[layer.name for layer in self.layers]}")
+        names = [layer.name for layer in layers]
+        if index is not None:
+            raise ValueError(f"get_layer: no layer at index {index}; there are {len(layers)}")
+        raise ValueError(f"get_layer: no layer {name!r}; there are {names}")
 
     def call(self, inputs: Any) -> Any:
         """The layers' results on tensors: a model is a layer too."""
-        values = flatten(inputs)
+        if isinstance(inputs, dict):
+            inputs = select_inputs(inputs, self.inputs, self.input_keys, self.name)
+        values = [ops.convert_to_tensor(value) for value in flatten(inputs)]
         if len(values) != len(self.inputs):
             raise ValueError(f"expected {len(self.inputs)} inputs, got {len(values)}")
-        for value, tensor in zip(values, self.inputs, strict=True):
-            if value.type.shape[1:] != tensor.type.shape[1:]:
+        for at, tensor in enumerate(self.inputs):
+            if not _shape_fits(values[at], tensor):
                 raise ValueError(
-                    f"input {tensor.name!r} expects shape {tensor.shape}, got {list(value.shape)}"
+                    f"input {tensor.name!r} expects shape {tensor.shape}, got "
+                    f"{list(values[at].shape)}"
                 )
+            values[at] = ops.cast(values[at], tensor.dtype)
         results = iter(run_layers(self.inputs, values, self.outputs))
         return map_structure(lambda _: next(results), self._output_structure)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         first = args[0] if args else kwargs.get("inputs")
-        if isinstance(first, np.ndarray):
+        training = bool(kwargs.get("training"))
+        if isinstance(first, np.ndarray) and not training:
             return self._compute(first)
         leaves = flatten(first)
         if any(isinstance(leaf, (SymbolicTensor, Tensor)) for leaf in leaves):
             self.prepare(first)
             return super().__call__(*args, **kwargs)
+        if training:
+            return self.predict_in_training(first)
         return self.predict(first, verbose=0)
 
     def _compute(self, x: np.ndarray) -> Any:
@@ -142,10 +187,8 @@ class Model(Trainer):
             line_length: width of the table; that of the terminal, up to 80, by default.
             print_fn: called with the text; print by default.
         """
-        if not self.built:
-            raise ValueError(
-                f"model {self.name!r} is not built: give the first layer an input_shape"
-            )
+        if not self.layers:
+            raise ValueError(f"summary: model {self.name!r} has no layers")
         print_summary(self, line_length, print_fn)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
@@ -167,12 +210,13 @@ class _FastCall:
         self.program = program
         self.dtype, self.shape, self.strides = x.dtype, x.shape, x.strides
         self.result_shape = (x.shape[0], *columns)
+        self.result_dtype, _ = program.output_types()["output/0"]
 
     @staticmethod
     def of(model: Model, x: np.ndarray) -> _FastCall | None:
         columns = model.outputs[0].shape[1:]
         fixed = all(c is not None for c in columns) and not model._needs_symbols()
-        if not fixed or not x.flags.c_contiguous or x.shape[1:] != model.inputs[0].shape[1:]:
+        if not fixed or x.shape[1:] != model.inputs[0].shape[1:] or as_array(x, "x") is not x:
             return None
         program = model.program_for(x)
         return _FastCall(program, x, tuple(c or 0 for c in columns))
@@ -181,7 +225,7 @@ class _FastCall:
         return x.shape == self.shape and x.dtype == self.dtype and x.strides == self.strides
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        result = np.empty(self.result_shape, np.float32)
+        result = np.empty(self.result_shape, self.result_dtype)
         addresses = {
             "x/0": x.__array_interface__["data"][0],
             "output/0": result.__array_interface__["data"][0],
@@ -242,7 +286,7 @@ class Sequential(Model):
             raise ValueError("Sequential.pop: there are no layers")
         last = self._chain.pop()
         if self._start is not None and self._chain:
-            self._connect(self._start, last.input)
+            self._connect(self._start, self.outputs[0].call.args[0])
         else:
             self.built = False
         return last
@@ -270,8 +314,7 @@ class Sequential(Model):
     def prepare(self, x: object) -> None:
         """Builds the model for the shape of the first data that comes."""
         if not self.built:
-            shape = getattr(x, "shape", None)
-            self.build((None, *(np.shape(x) if shape is None else shape)[1:]))  # type: ignore[arg-type]
+            self.build((None, *np.asarray(x).shape[1:]))
 
     def ensure_built(self, args: tuple[Any, ...]) -> None:
         if not self.built:
@@ -303,6 +346,14 @@ def _layers_by_depth(
     return layers
 
 
+def _shape_fits(value: Tensor, tensor: SymbolicTensor) -> bool:
+    """Whether a value's shape is what an input asks for, its batch aside."""
+    return value.ndim == tensor.ndim and all(
+        wanted is None or wanted == got
+        for wanted, got in zip(tensor.shape[1:], value.shape[1:], strict=True)
+    )
+
+
 def _arguments(call: LayerCall) -> list[SymbolicTensor]:
     return [t for t in flatten((call.args, call.kwargs)) if isinstance(t, SymbolicTensor)]
 
@@ -324,8 +375,8 @@ def _calls_in_order(
         arguments = _arguments(call)
         if not arguments:
             raise ValueError(
-                f"Model: the outputs need the tensor of {call.layer.name!r} ({call.where}), which is "
-                f"not among the inputs {[t.name for t in inputs]}"
+                f"Model: the outputs need the tensor of {call.layer.name!r} ({call.where}), which "
+                f"is not among the inputs {[t.name for t in inputs]}"
             )
         stack.append((call, True))
         stack.extend((t.call, False) for t in reversed(arguments))

@@ -26,8 +26,6 @@ TensorLike = Any  # Tensor, Variable, number, array, or a layer's symbolic tenso
 P = ParamSpec("P")
 
 
-
-
 def _symbolic(values: object) -> Any:
     """The first symbolic tensor of a layer among arguments, if any."""
     if isinstance(values, (list, tuple)):
@@ -70,6 +68,12 @@ def convert_to_tensor(x: TensorLike, dtype: object = None) -> Tensor:
     return Tensor(builder.node("const", value=array))
 
 
+def _floating(x: TensorLike) -> Tensor:
+    """x as a tensor of floats: ints and bools become float32."""
+    x = convert_to_tensor(x)
+    return x if x.type.dtype in FLOATS else cast(x, "f32")
+
+
 def _common_dtype(dtypes: Sequence[str]) -> str:
     """NumPy's promotion, except that an integer and a float give the float."""
     floats = [d for d in dtypes if d in FLOATS]
@@ -79,13 +83,13 @@ def _common_dtype(dtypes: Sequence[str]) -> str:
 
 def _align(*values: TensorLike) -> list[Tensor]:
     """Operands of one dtype and shape."""
-    numbers = [isinstance(v, (bool, int, float)) for v in values]
-    tensors = [None if n else convert_to_tensor(v) for v, n in zip(values, numbers, strict=True)]
+    numbers = [v for v in values if isinstance(v, (bool, int, float))]
+    tensors = [None if isinstance(v, (bool, int, float)) else convert_to_tensor(v) for v in values]
     dtypes = [t.type.dtype for t in tensors if t is not None]
-    if any(isinstance(v, float) for v in values):
+    if any(isinstance(v, float) for v in numbers):
         dtypes.append("f32")
-    elif not dtypes:
-        dtypes.append("i32")
+    elif set(dtypes) <= {"bool"}:
+        dtypes += ["bool" if isinstance(v, bool) else "i32" for v in numbers]
     dtype = _common_dtype(dtypes)
     whole = [
         convert_to_tensor(v, dtype) if t is None else cast(t, dtype)
@@ -121,10 +125,9 @@ def broadcast_to(x: TensorLike, shape: Sequence[Dim]) -> Tensor:
 
 def _unary(op: str, name: str, doc: str) -> Callable[[TensorLike], Tensor]:
     def function(x: TensorLike) -> Tensor:
-        x = convert_to_tensor(x)
-        if op not in ("neg", "abs", "sign", "logical_not") and x.type.dtype not in FLOATS:
-            x = cast(x, "f32")
-        return _node(op, x)
+        if op in ("neg", "abs", "sign", "stop_gradient"):
+            return _node(op, convert_to_tensor(x))
+        return _node(op, _floating(x))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
@@ -328,8 +331,7 @@ def sum(x: TensorLike, axis: int | Sequence[int] | None = None, keepdims: bool =
 @_op
 def mean(x: TensorLike, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
     """Arithmetic mean over axes (all by default); ints and bools are taken as float32."""
-    x = convert_to_tensor(x)
-    x = x if x.type.dtype in FLOATS else cast(x, "f32")
+    x = _floating(x)
     count = _node("size", dim=product(x.shape[a] for a in _axes(x, axis)), dtype=x.type.dtype)
     return divide(sum(x, axis, keepdims), count)
 
@@ -366,7 +368,7 @@ def logsumexp(
     x: TensorLike, axis: int | Sequence[int] | None = None, keepdims: bool = False
 ) -> Tensor:
     """log(sum(exp(x))), without overflow."""
-    x = convert_to_tensor(x)
+    x = _floating(x)
     top = stop_gradient(max(x, axis, True))
     result = add(log(sum(exp(subtract(x, top)), axis, True)), top)
     if keepdims:
@@ -414,7 +416,7 @@ def relu(x: TensorLike) -> Tensor:
 def softplus(x: TensorLike) -> Tensor:
     """log(1 + e**x), without overflow."""
     # With the halves chosen by `where`, the derivative at 0 is 1/2; that of max and |x| would be 0.
-    x = convert_to_tensor(x)
+    x = _floating(x)
     positive = greater(x, 0.0)
     return add(where(positive, x, 0.0), log1p(exp(where(positive, negative(x), x))))
 
@@ -422,13 +424,13 @@ def softplus(x: TensorLike) -> Tensor:
 @_op
 def log_sigmoid(x: TensorLike) -> Tensor:
     """log(sigmoid(x)), without underflow."""
-    return negative(softplus(negative(x)))
+    return negative(softplus(negative(_floating(x))))
 
 
 @_op
 def softmax(x: TensorLike, axis: int = -1) -> Tensor:
     """exp(x) / sum(exp(x)) along an axis."""
-    x = convert_to_tensor(x)
+    x = _floating(x)
     e = exp(subtract(x, stop_gradient(max(x, axis, True))))
     return divide(e, sum(e, axis, True))
 
@@ -436,7 +438,7 @@ def softmax(x: TensorLike, axis: int = -1) -> Tensor:
 @_op
 def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
     """log(softmax(x)) along an axis, without underflow."""
-    x = convert_to_tensor(x)
+    x = _floating(x)
     shifted = subtract(x, stop_gradient(max(x, axis, True)))
     return subtract(shifted, log(sum(exp(shifted), axis, True)))
 
@@ -444,7 +446,7 @@ def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
 @_op
 def gelu(x: TensorLike, approximate: bool = True) -> Tensor:
     """x times the normal distribution's function at x; by tanh when approximate."""
-    x = convert_to_tensor(x)
+    x = _floating(x)
     if approximate:
         inner = multiply(add(x, multiply(0.044715, power3(x))), math.sqrt(2 / math.pi))
         return multiply(multiply(0.5, x), add(1.0, tanh(inner)))
@@ -469,9 +471,12 @@ def _install_operators() -> None:
     for name, function in pairs.items():
         setattr(Tensor, f"__{name}__", function)
         setattr(Tensor, f"__r{name}__", reflected(function))
-    compare = {"lt": less, "le": less_equal, "gt": greater, "ge": greater_equal}
-    for name, function in {**compare, "neg": negative, "abs": absolute}.items():
-        setattr(Tensor, f"__{name}__", function)
+    others = {
+        "lt": less, "le": less_equal, "gt": greater, "ge": greater_equal, "neg": negative,
+        "abs": absolute,
+    }  # fmt: skip
+    for name, other in others.items():
+        setattr(Tensor, f"__{name}__", other)
 
 
 _install_operators()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,7 @@ def run_layers(
 
 
 def _data(trace: Trace, types: Mapping[str, TensorType], gathered: bool) -> dict[str, Tensor]:
-    """The batch's data: rows of whole arrays chosen by an index, or arrays passed batch by batch."""
+    """The batch's data: rows that an index chooses of whole arrays, or arrays batch by batch."""
     tensors = {name: trace.input(name, type_) for name, type_ in types.items()}
     if gathered:
         index = trace.input("index", TensorType("i64", (BATCH,)), "index")
@@ -95,15 +96,20 @@ def _model_inputs(
 
 
 def trace_predict(
-    inputs: Sequence[SymbolicTensor], outputs: Any, types: Mapping[str, TensorType]
+    inputs: Sequence[SymbolicTensor],
+    outputs: Any,
+    types: Mapping[str, TensorType],
+    random_state: tuple[Variable, Variable],
+    training: bool = False,
 ) -> Trace:
-    """x to the model's outputs, "output/0" and so on."""
-    trace = Trace("predict")
+    """x to the model's outputs, "output/0" and so on; what they are in training, if asked."""
+    trace = Trace("predict", training, random_state)
     with trace:
         data = _data(trace, types, gathered=False)
         results = run_layers(inputs, _model_inputs(trace, data, inputs), outputs)
         for at, result in enumerate(results):
             trace.output(f"output/{at}", result)
+        trace.count_random_step()
     return trace
 
 
@@ -112,13 +118,15 @@ def trace_evaluate(
     outputs: Any,
     task: Task,
     types: Mapping[str, TensorType],
+    random_state: tuple[Variable, Variable],
 ) -> Trace:
     """Loss and metrics of a batch, into their accumulators."""
-    trace = Trace("evaluate")
+    trace = Trace("evaluate", random_state=random_state)
     with trace:
         data = _data(trace, types, gathered=False)
         results = run_layers(inputs, _model_inputs(trace, data, inputs), outputs)
         _report(trace, task, data, results)
+        trace.count_random_step()
     return trace
 
 
@@ -131,17 +139,14 @@ def trace_train(
     random_state: tuple[Variable, Variable],
 ) -> tuple[Trace, Training]:
     """A step of training on rows that an index chooses."""
-    trace = Trace("train", training=True)
-    trace.random_state = random_state
+    trace = Trace("train", True, random_state)
     with trace:
         data = _data(trace, types, gathered=True)
         results = run_layers(inputs, _model_inputs(trace, data, inputs), outputs)
         for variable in variables:
             trace.read(variable)
         _report(trace, task, data, results)
-        if trace.drew_random_numbers:
-            step = random_state[1]
-            trace.assign(step, ops.add(step, 1))
+        trace.count_random_step()
 
     def update(gradients: Sequence[Tensor]) -> None:
         task.optimizer.apply(gradients, variables)
@@ -156,18 +161,34 @@ def _report(
     assert task.loss is not None
     y_pred, y_true, weight = results[0], data["y"], data.get("sample_weight")
     with trace.scope("loss"):
-        loss = task.loss(y_true, y_pred, weight)
+        with _explained("loss", task.loss.name, y_true, y_pred):
+            loss = task.loss(y_true, y_pred, weight)
         trace.output("loss", loss)
         rows = Tensor(trace.builder.node("size", dim=BATCH, dtype="f32"))
         task.tracker.update_state(loss, sample_weight=rows)
         trace.output("log/loss", task.tracker.result())
     for name, metric in task.all_metrics():
-        with trace.scope(name):
+        with trace.scope(name), _explained("metric", name, y_true, y_pred):
             if metric in task.weighted_metrics:
                 metric.update_state(y_true, y_pred, sample_weight=weight)
             else:
                 metric.update_state(y_true, y_pred)
             trace.output(f"log/{name}", ops.cast(ops.convert_to_tensor(metric.result()), "float32"))
+
+
+@contextmanager
+def _explained(kind: str, name: str, y_true: Tensor, y_pred: Tensor) -> Iterator[None]:
+    """Says in errors which loss or metric cannot take the data."""
+    try:
+        yield
+    except ValueError as error:
+        y, output = (
+            tuple(None if isinstance(d, Size) else d for d in t.shape) for t in (y_true, y_pred)
+        )
+        raise ValueError(
+            f"y of shape {y} and the model's output of shape {output} do not fit {kind} {name!r}: "
+            f"{error}"
+        ) from None
 
 
 def feeds_for_interpreter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from graphc.ir.graph import Graph, Node, Scope
 from graphc.ir.types import DTYPES, Shape, TensorType, short_dtype
 from graphc.passes.shapes import Builder
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 class Variable:
@@ -129,16 +130,23 @@ class Trace:
     Args:
         name: the program's name.
         training: what layers that behave differently in training are told.
+        random_state: the variables (seed, step) that random numbers are a function of; without
+            them the program draws none.
     """
 
-    def __init__(self, name: str, training: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        training: bool = False,
+        random_state: tuple[Variable, Variable] | None = None,
+    ) -> None:
         self.graph = Graph(name)
         self.builder = Builder(self.graph)
         self.training = training
         self.names: dict[Variable, str] = {}
         self._now: dict[Variable, Tensor] = {}
         self._streams = 0
-        self.random_state: tuple[Variable, Variable] | None = None
+        self.random_state = random_state
 
     def input(self, name: str, type_: TensorType, role: str = "data") -> Tensor:
         """A new input of the program."""
@@ -195,9 +203,12 @@ class Trace:
             )
         )
 
-    @property
-    def drew_random_numbers(self) -> bool:
-        return self._streams > 0
+    def count_random_step(self) -> None:
+        """Makes the next run of the program draw other numbers, if it draws any."""
+        if self.random_state is not None and self._streams:
+            step = self.random_state[1]
+            one = self.builder.const(1, "i32")
+            self.assign(step, Tensor(self.builder.node("add", self.read(step).node, one)))
 
     @contextmanager
     def scope(self, layer: str, phase: str = "forward", where: str = "") -> Iterator[None]:
@@ -209,6 +220,16 @@ class Trace:
             yield
         finally:
             self.builder.scope = outer
+
+    @contextmanager
+    def mode(self, training: bool | None) -> Iterator[None]:
+        """Layers called inside are told this; None leaves it as it is outside."""
+        outer = self.training
+        self.training = outer if training is None else bool(training)
+        try:
+            yield
+        finally:
+            self.training = outer
 
     def __enter__(self) -> Trace:
         _active.append(self)

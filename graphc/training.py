@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,7 @@ from .ir.graph import Node
 from .ir.interpret import interpret
 from .ir.types import TensorType
 from .layers.base import Layer, SymbolicTensor, flatten
-from .metrics import Mean
+from .metrics import Mean, Metric
 from .programs import (
     Task,
     feeds_for_interpreter,
@@ -63,6 +63,7 @@ class Trainer(Layer):
     """The training half of a model: what `models.Model` inherits."""
 
     inputs: list[SymbolicTensor]
+    input_keys: list[str]
     outputs: list[SymbolicTensor]
 
     def __init__(self, **kwargs: Any) -> None:
@@ -134,7 +135,8 @@ class Trainer(Layer):
         if double:
             raise ValueError(f"compile: metrics must have different names; {double} repeat")
         self._task = task
-        self._programs = {k: p for k, p in self._programs.items() if k[0] == "predict"}  # type: ignore[index]
+        kept = ("predict", "predict in training")
+        self._programs = {k: p for k, p in self._programs.items() if k[0] in kept}  # type: ignore[index]
         self.stop_training = False
 
     @property
@@ -146,6 +148,12 @@ class Trainer(Layer):
     def metrics_names(self) -> list[str]:
         """Names of what `evaluate` returns, in order."""
         return ["loss", *(name for name, _ in self._compiled("metrics_names").all_metrics())]
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The loss's running mean and the metrics of `compile`."""
+        task = self._task
+        return [] if task is None else [task.tracker, *(m for _, m in task.all_metrics())]
 
     def _compiled(self, method: str) -> Task:
         if self._task is None:
@@ -177,14 +185,13 @@ class Trainer(Layer):
     def _trace(
         self, kind: str, types: Mapping[str, TensorType], trainable: Sequence[Variable]
     ) -> tuple[Any, ...]:
-        if kind == "predict":
-            return (trace_predict(self.inputs, self.outputs, types),)
+        if kind in ("predict", "predict in training"):
+            training = kind != "predict"
+            return (trace_predict(self.inputs, self.outputs, types, self._random_state, training),)
         task = self._compiled(kind)
         if kind == "evaluate":
-            return (trace_evaluate(self.inputs, self.outputs, task, types),)
-        return trace_train(
-            self.inputs, self.outputs, task, types, trainable, self._random_state
-        )
+            return (trace_evaluate(self.inputs, self.outputs, task, types, self._random_state),)
+        return trace_train(self.inputs, self.outputs, task, types, trainable, self._random_state)
 
     def _check_task(self, method: str) -> Task:
         task = self._compiled(method)
@@ -199,7 +206,7 @@ class Trainer(Layer):
     def _standardize(self, method: str, x: object, y: object, weight: object) -> Data:
         task = self._check_task(method)
         self.prepare(x)
-        data = standardize(x, y, weight, self.inputs, self.name)
+        data = standardize(x, y, weight, self.inputs, self.input_keys, self.name)
         assert task.loss is not None and data.y is not None
         classes = self.outputs[0].shape[-1]
         if losses.takes_integer_labels(task.loss) and classes is not None:
@@ -223,7 +230,7 @@ class Trainer(Layer):
         sample_weight: object = None,
         initial_epoch: int = 0,
         validation_batch_size: int | None = None,
-        validation_freq: int = 1,
+        validation_freq: int | Sequence[int] = 1,
     ) -> History:
         """Trains the model, as `keras.Model.fit`.
 
@@ -240,7 +247,7 @@ class Trainer(Layer):
             class_weight: class number -> weight of its samples.
             sample_weight: a weight for each row.
             validation_batch_size: `batch_size` by default.
-            validation_freq: evaluate every so many epochs.
+            validation_freq: evaluate every so many epochs, or after those in a list, from 1.
 
         Returns:
             A `History`: `history` maps names to one value an epoch.
@@ -257,7 +264,13 @@ class Trainer(Layer):
         elif validation_split:
             data, validation = split_validation(data, validation_split)
         data = apply_class_weight(data, class_weight)
+        validation_batch = batch
+        if validation_batch_size is not None:
+            validation_batch = _positive("fit", "validation_batch_size", validation_batch_size)
+        due = _validation_epochs(validation_freq)
         program = self._program("train", data)
+        if validation is not None:
+            self._program("evaluate", validation)  # so that it fails before training does
         self.stop_training = False
         with self._run_callbacks(callbacks, verbose, epochs, -(-data.rows // batch)) as calls:
             watch = _LossWatch()
@@ -266,10 +279,8 @@ class Trainer(Layer):
             for epoch in range(initial_epoch, epochs):
                 calls.on_epoch_begin(epoch)
                 logs = self._train_epoch(program, data, batch, shuffle, calls, epoch, watch)
-                due = validation is not None and (epoch + 1) % validation_freq == 0
-                if due and not self.stop_training:
-                    assert validation is not None
-                    results = self._evaluate(validation, validation_batch_size or batch, calls)
+                if validation is not None and due(epoch + 1):
+                    results = self._evaluate(validation, validation_batch, calls)
                     logs.update({f"val_{name}": value for name, value in results.items()})
                 logs = dict(sorted(logs.items()))
                 calls.on_epoch_end(epoch, logs)
@@ -332,8 +343,8 @@ class Trainer(Layer):
 
     def reset_metrics(self) -> None:
         """Sets all accumulators to 0."""
-        task = self._compiled("reset_metrics")
-        for metric in (task.tracker, *task.metrics, *task.weighted_metrics):
+        self._compiled("reset_metrics")
+        for metric in self.metrics:
             metric.reset_state()
 
     # evaluate
@@ -398,7 +409,7 @@ class Trainer(Layer):
             An array of float32 (batch, ...) for each output, in the outputs' structure.
         """
         self.prepare(x)
-        data = Data(standardize_x(x, self.inputs, self.name))
+        data = Data(standardize_x(x, self.inputs, self.input_keys, self.name))
         batch = _positive("predict", "batch_size", 32 if batch_size is None else batch_size)
         run = _Run(self._program("predict", data), data, None)
         if not callbacks and verbose == 0:
@@ -423,7 +434,15 @@ class Trainer(Layer):
         structure = self.output_structure
         if isinstance(structure, dict):
             return {name: next(values) for name in structure}
-        return list(values) if isinstance(structure, (list, tuple)) else next(values)
+        return type(structure)(values) if isinstance(structure, (list, tuple)) else next(values)
+
+    def predict_in_training(self, x: object) -> Any:
+        """The outputs for one batch as they are in training, with dropout; nothing is trained."""
+        self.prepare(x)
+        data = Data(standardize_x(x, self.inputs, self.input_keys, self.name))
+        run = _Run(self._program("predict in training", data), data, None)
+        run.go(0, 1, data.rows)
+        return self._structured(run)
 
     def predict_on_batch(self, x: object) -> Any:
         """`predict` on one batch."""
@@ -523,8 +542,6 @@ class Trainer(Layer):
             layer = "data" if node.name in arrays else node.name.rpartition("/")[0]
         phase = "data" if layer == "data" else node.scope.phase
         return NonFinite(node.name, node.op, layer, phase, node.scope.where)
-
-
 
 
 class _Run:
@@ -630,6 +647,14 @@ def _positive(method: str, name: str, value: object) -> int:
     return int(value)
 
 
+def _validation_epochs(freq: int | Sequence[int]) -> Callable[[int], bool]:
+    """Whether to evaluate after an epoch (the first is 1)."""
+    if isinstance(freq, (list, tuple, set)):
+        return lambda epoch: epoch in freq
+    every = _positive("fit", "validation_freq", freq)
+    return lambda epoch: epoch % every == 0
+
+
 def _length(x: object) -> int:
     first = flatten(x)[0] if not isinstance(x, np.ndarray) else x
     return max(len(first), 1)
@@ -647,12 +672,10 @@ def _one_loss(loss: object) -> losses.Loss:
     return found
 
 
-def _metric_list(given: object) -> list[metrics.Metric]:
+def _metric_list(given: object) -> list[Metric]:
     if given is None:
         return []
     parts = given.values() if isinstance(given, dict) else given
     if isinstance(parts, str) or not hasattr(parts, "__iter__"):
         raise ValueError(f"compile: metrics must be a list such as ['accuracy'], got {given!r}")
     return [metrics.get(part) for part in flatten(list(parts))]
-
-

@@ -49,7 +49,9 @@ def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool =
 
     path = Path(filepath)
     if not path.name.endswith(".weights.h5"):
-        raise ValueError(f"save_weights: the file's name must end in .weights.h5, got {str(path)!r}")
+        raise ValueError(
+            f"save_weights: the file's name must end in .weights.h5, got {str(path)!r}"
+        )
     if path.exists() and not overwrite:
         raise FileExistsError(f"save_weights: {path} exists and overwrite is False")
     if not model.built:

@@ -53,7 +53,7 @@ class Group:
 def reduced_axes(node: Node) -> tuple[int, ...]:
     """The axes that a reduction takes away."""
     axis = node.attrs.get("axis")
-    return (axis,) if isinstance(axis, int) else node.attrs["axes"]  # type: ignore[return-value]
+    return (axis,) if isinstance(axis, int) else node.attrs["axes"]
 
 
 def _is_view(graph: Graph, node: Node) -> bool:
@@ -99,7 +99,7 @@ class Fuser:
             if user in self.views:
                 found += [(reader, user, "other") for reader, *_ in self.readers(user)]
             elif user.op == "broadcast":
-                axes: tuple[int, ...] = user.attrs["axes"]  # type: ignore[assignment]
+                axes: tuple[int, ...] = user.attrs["axes"]
                 how = "row" if axes == tuple(range(len(axes))) and axes else "other"
                 found += [
                     (reader, user, how if inner == "same" else "other")
@@ -140,8 +140,10 @@ class Fuser:
             group.kind, group.full, group.part = kind, full, group.full
             return True
         same = group.kind == kind and group.full == full
-        return same and group.part == squeeze(node.tensor.shape) and (
-            kind == "rows" or self._columns_axes(group) == self._kept_axes(node)
+        return (
+            same
+            and group.part == squeeze(node.tensor.shape)
+            and (kind == "rows" or self._columns_axes(group) == self._kept_axes(node))
         )
 
     def _kept_axes(self, node: Node) -> tuple[int, ...]:
@@ -236,9 +238,9 @@ class Fuser:
                 continue
             lowest = min(producers, key=lambda g: g.height)
             alone = all(p is lowest or p.height > lowest.height for p in producers)
-            if alone and lowest.kind != "columns" and self._mergeable(lowest, group):
-                if self._direct(lowest, group):
-                    self._absorb(lowest, group)
+            mergeable = lowest.kind != "columns" and self._mergeable(lowest, group)
+            if alone and mergeable and self._direct(lowest, group):
+                self._absorb(lowest, group)
 
     def _sources(self, node: Node) -> list[Node]:
         """The kernel nodes whose memory or registers a node reads, seen through free nodes."""
@@ -270,7 +272,8 @@ def legalize(graph: Graph) -> Graph:
     would write (inputs, constants, views, a result under its second name) become copies.
     """
     builder = Builder(Graph(graph.name))
-    result, new = builder.graph, {}
+    result = builder.graph
+    new: dict[Node, Node] = {}
     for node in graph.nodes():
         operands = [new[o] for o in graph.operands(node)]
         builder.scope = node.scope
@@ -370,7 +373,5 @@ def _read_outside(fuser: Fuser, group: Group, node: Node) -> bool:
     if node in fuser.results:
         return True
     return any(
-        fuser.group[reader] is not group or how == "other"
-        for reader, _, how in fuser.readers(node)
+        fuser.group[reader] is not group or how == "other" for reader, _, how in fuser.readers(node)
     )
-

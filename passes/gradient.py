@@ -57,13 +57,13 @@ class Term:
 
 def _broadcast(dy: Term, x: Term) -> Term:
     axes = x.node.attrs["axes"]
-    new = tuple(a for a in range(dy.type.rank) if a not in axes)  # type: ignore[operator]
+    new = tuple(a for a in range(dy.type.rank) if a not in axes)
     return dy.op("reduce_sum", axes=new)
 
 
 def _spread(value: Term, like: Term, y: Term) -> Term:
     """A reduction's result (or cotangent) repeated over the axes that were reduced away."""
-    axes: tuple[int, ...] = y.node.attrs["axes"]  # type: ignore[assignment]
+    axes: tuple[int, ...] = y.node.attrs["axes"]
     kept = tuple(a for a in range(like.type.rank) if a not in axes)
     return value.op("broadcast", shape=like.type.shape, axes=kept)
 
@@ -71,7 +71,9 @@ def _spread(value: Term, like: Term, y: Term) -> Term:
 def _extremum(dy: Term, y: Term, x: Term) -> list[Term]:
     """Ties share the cotangent evenly, as in JAX."""
     chosen = x.op("equal", _spread(y, x, y))
-    count = _spread(chosen.op("cast", dtype=x.type.dtype).op("reduce_sum", axes=y.node.attrs["axes"]), x, y)
+    count = _spread(
+        chosen.op("cast", dtype=x.type.dtype).op("reduce_sum", axes=y.node.attrs["axes"]), x, y
+    )
     return [(_spread(dy, x, y) / count).where(chosen)]
 
 
@@ -123,7 +125,9 @@ DERIVATIVES: dict[str, Callable[..., Sequence[Term | None]] | None] = {
         (dy * y * a.op("log")).where(Term(a.builder, a._lift(0.0)).op("less", a)),
     ],
     "select": lambda dy, y, c, a, b: [
-        None, dy.where(c), dy.where(c.op("logical_not")),
+        None,
+        dy.where(c),
+        dy.where(c.op("logical_not")),
     ],
     "broadcast": lambda dy, y, x: [_broadcast(dy, y)],
     "reshape": lambda dy, y, x: [dy.op("reshape", shape=x.type.shape)],
@@ -136,11 +140,27 @@ DERIVATIVES: dict[str, Callable[..., Sequence[Term | None]] | None] = {
     "matmul": _matmul,
     # Piecewise constant, integer, boolean, or without float operands.
     **dict.fromkeys(
-        "input const size iota sign floor is_finite logical_not equal less less_equal logical_and "
-        "logical_or argmax random_uniform stop_gradient".split()
+        [
+            "input",
+            "const",
+            "size",
+            "iota",
+            "sign",
+            "floor",
+            "is_finite",
+            "logical_not",
+            "equal",
+            "less",
+            "less_equal",
+            "logical_and",
+            "logical_or",
+            "argmax",
+            "random_uniform",
+            "stop_gradient",
+        ]
     ),
     # Rows of a data set are not trained. Made after differentiation: fused, item.
-    **dict.fromkeys("gather fused item".split()),
+    **dict.fromkeys(["gather", "fused", "item"]),
 }
 
 
@@ -168,7 +188,9 @@ def gradient(graph: Graph, loss: str, wrt: Sequence[str]) -> Graph:
             continue
         builder.scope = replace(node.scope, phase="backward")
         operands = result.operands(node)
-        for operand, term in zip(operands, _apply(builder, node, operands, cotangents[node]), strict=True):
+        for operand, term in zip(
+            operands, _apply(builder, node, operands, cotangents[node]), strict=True
+        ):
             if term is not None and operand in active:
                 _accumulate(builder, cotangents, operand, term.node)
     for name, source in zip(wrt, sources, strict=True):

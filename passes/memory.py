@@ -59,8 +59,8 @@ def _offsets(graph: Graph, items: list[Node]) -> dict[Node, tuple[Dim, ...]]:
     for item in items:
         (kernel,) = graph.operands(item)
         phases = [k.attrs["phase"] for k in (kernel, *reading_kernels(graph, item))]
-        born[phases[0]].append(item)  # type: ignore[index]
-        last[max(phases)].append(item)  # type: ignore[type-var,index]
+        born[phases[0]].append(item)
+        last[max(phases)].append(item)
     for phase in range(max([*born, *last], default=-1) + 1):
         for item in born[phase]:
             symbols, size = split(buffer_size(item.tensor))

@@ -34,7 +34,9 @@ def _only_own_element(graph: Graph, kernel: Node, state: Node) -> bool:
     for operand, inner in zip(graph.operands(kernel), body.inputs(), strict=True):
         if operand is state:
             users = body.users(inner)
-            if not all(OPS[u.op].elementwise and u.tensor.shape == state.tensor.shape for u in users):
+            if not all(
+                OPS[u.op].elementwise and u.tensor.shape == state.tensor.shape for u in users
+            ):
                 return False
         elif operand.op == "reshape" and state in graph.nx.predecessors(operand):
             return False

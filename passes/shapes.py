@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from graphc.ir.graph import Graph, GraphError, Node, Scope
+from graphc.ir.graph import Attributes, Graph, GraphError, Node, Scope
 from graphc.ir.ops import OPS
 from graphc.ir.types import Dim, Shape, TensorType, product, short_dtype
 
-Attrs = dict[str, object]
+Attrs = Attributes
 Rule = Callable[[Sequence[TensorType], Attrs], TensorType]
 
 
@@ -54,7 +54,7 @@ def _const(_: Sequence[TensorType], attrs: Attrs) -> TensorType:
     shape = getattr(value, "shape", ())
     if shape == () and not hasattr(value, "dtype"):
         raise TypeRuleError("a scalar constant's dtype must be given with its type")
-    return TensorType(short_dtype(value.dtype), shape)  # type: ignore[attr-defined]
+    return TensorType(short_dtype(value.dtype), shape)
 
 
 def _broadcast(types: Sequence[TensorType], attrs: Attrs) -> TensorType:
@@ -119,15 +119,32 @@ def _random(types: Sequence[TensorType], attrs: Attrs) -> TensorType:
 
 
 def _shape(attrs: Attrs) -> Shape:
-    return attrs["shape"]  # type: ignore[return-value]
+    shape: Shape = attrs["shape"]
+    return shape
 
 
 def _ints(attrs: Attrs, name: str) -> tuple[int, ...]:
-    return attrs[name]  # type: ignore[return-value]
+    values: tuple[int, ...] = attrs[name]
+    return values
 
 
-_FLOAT_ONLY = "exp expm1 log log1p sqrt rsqrt sin cos tanh sigmoid erf floor power div".split()
-_SAME = "neg abs sign stop_gradient copy add sub mul maximum minimum".split()
+_FLOAT_ONLY = [
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "rsqrt",
+    "sin",
+    "cos",
+    "tanh",
+    "sigmoid",
+    "erf",
+    "floor",
+    "power",
+    "div",
+]
+_SAME = ["neg", "abs", "sign", "stop_gradient", "copy", "add", "sub", "mul", "maximum", "minimum"]
 
 # Op -> the type of its result. None: the node is made with its type (inputs, passes' own nodes).
 RULES: dict[str, Rule | None] = {
@@ -180,7 +197,7 @@ def check(graph: Graph) -> None:
     """
     for node in graph.nodes():
         if node.op == "fused":
-            check(node.attrs["body"])  # type: ignore[arg-type]
+            check(node.attrs["body"])
         scalar = node.op == "const" and node.tensor.rank == 0
         if RULES[node.op] is None or scalar:
             continue
@@ -199,9 +216,9 @@ def check(graph: Graph) -> None:
 class Builder:
     """Appends typed nodes to a graph under a scope; the passes and `graphc.ops` build with it."""
 
-    def __init__(self, graph: Graph, scope: Scope = Scope()) -> None:
+    def __init__(self, graph: Graph, scope: Scope | None = None) -> None:
         self.graph = graph
-        self.scope = scope
+        self.scope = scope or Scope()
 
     def node(self, op: str, *operands: Node, **attrs: object) -> Node:
         """One node of an op whose type its rule infers."""

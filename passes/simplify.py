@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graphc.ir.graph import Graph, Node
+from graphc.ir.graph import Attributes, Graph, Node
 from graphc.ir.interpret import MEANING
 from graphc.ir.ops import OPS
 from graphc.ir.types import DTYPES, TensorType
 
 from .shapes import Builder
 
-Attrs = dict[str, object]
+Attrs = Attributes
 Rule = Callable[..., "Node | None"]
 
 
@@ -217,27 +217,28 @@ def _broadcast_of_broadcast(s: Simplifier, attrs: Attrs, x: Node) -> Node | None
     inner = s.match(x, "broadcast")
     if not inner:
         return None
-    outer, first = attrs["axes"], x.attrs["axes"]
-    axes = tuple(outer[a] for a in first)  # type: ignore[index,union-attr]
+    outer: tuple[int, ...] = attrs["axes"]
+    first: tuple[int, ...] = x.attrs["axes"]
+    axes = tuple(outer[a] for a in first)
     return s.make("broadcast", inner[0], shape=attrs["shape"], axes=axes)
 
 
 def _transpose_of_transpose(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
     """transpose(transpose(x)) = transpose(x);  the identical permutation = x"""
-    permutation: tuple[int, ...] = attrs["permutation"]  # type: ignore[assignment]
+    permutation: tuple[int, ...] = attrs["permutation"]
     if permutation == tuple(range(len(permutation))):
         return x
     inner = s.match(x, "transpose")
     if not inner:
         return None
     first = x.attrs["permutation"]
-    composed = tuple(first[a] for a in permutation)  # type: ignore[index]
+    composed = tuple(first[a] for a in permutation)
     return s.make("transpose", inner[0], permutation=composed)
 
 
 def _reduce_nothing(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
     """a reduction over no axis, or over axes of size 1 = reshape(x)"""
-    axes: tuple[int, ...] = attrs["axes"]  # type: ignore[assignment]
+    axes: tuple[int, ...] = attrs["axes"]
     if all(x.tensor.shape[a] == 1 for a in axes):
         shape = [dim for a, dim in enumerate(x.tensor.shape) if a not in axes]
         return s.make("reshape", x, shape=tuple(shape))
@@ -247,7 +248,7 @@ def _reduce_nothing(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
 def _sum_of_full(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
     """reduce_sum(broadcast(scalar)) over all axes = scalar * size"""
     inner = s.match(x, "broadcast")
-    if not inner or inner[0].tensor.rank or len(attrs["axes"]) != x.tensor.rank:  # type: ignore[arg-type]
+    if not inner or inner[0].tensor.rank or len(attrs["axes"]) != x.tensor.rank:
         return None
     size = s.make("size", dim=x.tensor.elements, dtype=x.tensor.dtype)
     return s.make("mul", inner[0], size)
@@ -299,7 +300,7 @@ def _normalised_softmax(s: Simplifier, _: Attrs, x: Node, y: Node) -> Node | Non
 
 
 def _unclipped(s: Simplifier, x: Node) -> Node:
-    """x within clips to (tiny, 1 - tiny), which keep log(x) finite and which a stable log needs not."""
+    """x within clips to (tiny, 1 - tiny), which keep log(x) finite; a stable log needs none."""
     for op, low, high in (("minimum", 0.999, 1.0), ("maximum", 0.0, 1e-3), ("minimum", 0.999, 1.0)):
         inner = s.match(x, op)
         if inner:

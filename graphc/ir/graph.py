@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import networkx as nx
 
 from .types import NodeType, Size, TensorType
 
-Attributes = dict[str, object]
+# Their kinds are declared op by op in ops.py, and checked by the verifier.
+Attributes = dict[str, Any]
 
 
 class GraphError(ValueError):

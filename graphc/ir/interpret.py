@@ -100,11 +100,11 @@ MEANING: dict[str, Callable[..., Array]] = {
     "select": np.where,
     "broadcast": _broadcast,
     "reshape": np.reshape,
-    "transpose": lambda x, permutation: np.transpose(x, permutation),
+    "transpose": lambda x, permutation: x.transpose(permutation),
     "reduce_sum": lambda x, axes: np.sum(x, axes, dtype=x.dtype),
-    "reduce_max": lambda x, axes: np.max(x, axes),
-    "reduce_min": lambda x, axes: np.min(x, axes),
-    "argmax": lambda x, axis: np.argmax(x, axis).astype(np.int32),
+    "reduce_max": lambda x, axes: x.max(axes),
+    "reduce_min": lambda x, axes: x.min(axes),
+    "argmax": lambda x, axis: np.asarray(np.argmax(x, axis), np.int32),
     "matmul": _matmul,
     "gather": lambda data, index: data[index],
     "random_uniform": lambda seed, step, shape, stream: philox_uniform(
@@ -127,10 +127,10 @@ def _run_node(
     if node.op == "const":
         return np.asarray(node.attrs["value"], DTYPES[node.tensor.dtype])
     if node.op == "size":
-        dim: Dim = node.attrs["dim"]  # type: ignore[assignment]
+        dim: Dim = node.attrs["dim"]
         return np.asarray(evaluate(dim, symbols), DTYPES[node.tensor.dtype])
     if node.op == "item":
-        return operands[0][node.attrs["index"]]  # type: ignore[call-overload]
+        return operands[0][node.attrs["index"]]
     if node.op == "fused":
         body = node.attrs["body"]
         assert isinstance(body, Graph)
@@ -190,7 +190,9 @@ def _bind(node: Node, shape: tuple[int, ...], symbols: Symbols) -> None:
         if isinstance(dim, Size) and dim.factor == 1 and len(dim.symbols) == 1:
             symbols.setdefault(dim.symbols[0], size)
     known = all(s in symbols for d in type_.shape if isinstance(d, Size) for s in d.symbols)
-    if not fits or not known or any(
-        evaluate(d, symbols) != s for d, s in zip(type_.shape, shape, strict=True)
+    if (
+        not fits
+        or not known
+        or any(evaluate(d, symbols) != s for d, s in zip(type_.shape, shape, strict=True))
     ):
         raise ValueError(f"input %{node.name}: expected {type_}, got shape {shape}")

@@ -45,13 +45,25 @@ def _elementwise(name: str, operands: str, doc: str, **facts: object) -> None:
 
 
 # Leaves.
-_op("input", "", "a value given from outside; role: data, index, state or scalar",
-    attributes={"role": "str"})
+_op(
+    "input",
+    "",
+    "a value given from outside; role: data, index, state or scalar",
+    attributes={"role": "str"},
+)
 _op("const", "", "a constant scalar or small array", attributes={"value": "scalar"})
-_op("size", "", "the number of elements that a dimension stands for, as a scalar of a dtype",
-    attributes={"dim": "dim", "dtype": "dtype"})
-_op("iota", "", "each element's index along an axis (i32)",
-    attributes={"shape": "shape", "axis": "int"})
+_op(
+    "size",
+    "",
+    "the number of elements that a dimension stands for, as a scalar of a dtype",
+    attributes={"dim": "dim", "dtype": "dtype"},
+)
+_op(
+    "iota",
+    "",
+    "each element's index along an axis (i32)",
+    attributes={"shape": "shape", "axis": "int"},
+)
 
 # Elementwise, one operand.
 _elementwise("neg", "x", "-x")
@@ -91,12 +103,24 @@ _elementwise("logical_or", "x y", "x or y (bool)", commutative=True)
 _elementwise("select", "condition x y", "x where condition holds, else y")
 
 # Layout.
-_op("broadcast", "x", "x repeated; axes[i] is the result's axis that operand axis i becomes",
-    attributes={"shape": "shape", "axes": "ints"})
-_op("reshape", "x", "the same elements in row-major order under another shape",
-    attributes={"shape": "shape"})
-_op("transpose", "x", "axes permuted: result axis i is operand axis permutation[i]",
-    attributes={"permutation": "ints"})
+_op(
+    "broadcast",
+    "x",
+    "x repeated; axes[i] is the result's axis that operand axis i becomes",
+    attributes={"shape": "shape", "axes": "ints"},
+)
+_op(
+    "reshape",
+    "x",
+    "the same elements in row-major order under another shape",
+    attributes={"shape": "shape"},
+)
+_op(
+    "transpose",
+    "x",
+    "axes permuted: result axis i is operand axis permutation[i]",
+    attributes={"permutation": "ints"},
+)
 
 # Reductions: the axes disappear.
 _op("reduce_sum", "x", "sum over axes", attributes={"axes": "ints"})
@@ -105,16 +129,28 @@ _op("reduce_min", "x", "minimum over axes", attributes={"axes": "ints"})
 _op("argmax", "x", "index (i32) of the first maximum along an axis", attributes={"axis": "int"})
 
 # Contraction, indexing, random numbers.
-_op("matmul", "a b", "matrix product of two matrices, either of them transposed on the way in",
-    attributes={"transpose_a": "bool", "transpose_b": "bool"})
+_op(
+    "matmul",
+    "a b",
+    "matrix product of two matrices, either of them transposed on the way in",
+    attributes={"transpose_a": "bool", "transpose_b": "bool"},
+)
 _op("gather", "data index", "rows of data chosen by an index")
-_op("random_uniform", "seed step", "f32 in [0, 1) from the counter-based Philox generator: a "
+_op(
+    "random_uniform",
+    "seed step",
+    "f32 in [0, 1) from the counter-based Philox generator: a "
     "function of seed, stream, step and the element's position only",
-    attributes={"shape": "shape", "stream": "int"})
+    attributes={"shape": "shape", "stream": "int"},
+)
 
 # Made by the passes.
-_op("fused", "...", "one kernel: its body is a graph whose inputs are the operands",
-    attributes={"kind": "str", "body": "graph"})
+_op(
+    "fused",
+    "...",
+    "one kernel: its body is a graph whose inputs are the operands",
+    attributes={"kind": "str", "body": "graph"},
+)
 _op("item", "x", "one result of a node that has several", attributes={"index": "int"})
 
 # Attributes that passes add to any node: where it stands in the schedule and in memory.

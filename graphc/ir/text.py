@@ -136,8 +136,10 @@ class _Parser:
         self.expect("return")
         while not self.peek("}"):
             quoted = self.tokens[self.at][0] == "string"
-            name = json.loads(self.take("string", "a name")) if quoted else self.take(
-                "name", "an output's name"
+            name = (
+                json.loads(self.take("string", "a name"))
+                if quoted
+                else self.take("name", "an output's name")
             )
             self.expect("=")
             graph.outputs[name] = self.operand(graph)

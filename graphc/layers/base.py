@@ -1,4 +1,4 @@
-"""What a layer is: a name, weights, and a call that is recorded in the model's DAG of layer calls."""
+"""What a layer is: a name, weights, and a call recorded in the model's DAG of layer calls."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class SymbolicTensor:
     `shape` has None where a dimension is known only when the model runs; the first is the batch.
     """
 
+    __array_ufunc__ = None  # NumPy arrays leave mixed arithmetic to this class
+
     def __init__(
         self, type_: TensorType, call: LayerCall, index: int, name: str | None = None
     ) -> None:
@@ -58,7 +60,7 @@ class SymbolicTensor:
     ) -> SymbolicTensor:
         """A call of a `graphc.ops` function on symbolic tensors becomes a layer of the model."""
         layer = OpLayer(function)
-        return layer._record(args, kwargs)  # type: ignore[return-value]
+        return layer._record(args, kwargs)
 
     def __repr__(self) -> str:
         return f"<SymbolicTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
@@ -71,14 +73,33 @@ class SymbolicTensor:
         def _binary(self, other: object) -> SymbolicTensor: ...
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
-        __truediv__ = __rtruediv__ = __pow__ = __matmul__ = _binary
+        __truediv__ = __rtruediv__ = __pow__ = __matmul__ = __rmatmul__ = _binary
 
         def __neg__(self) -> SymbolicTensor: ...
 
+        __abs__ = __neg__
 
-for _name in (
-    "add radd sub rsub mul rmul truediv rtruediv pow rpow matmul neg lt le gt ge".split()
-):
+
+for _name in [
+    "add",
+    "radd",
+    "sub",
+    "rsub",
+    "mul",
+    "rmul",
+    "truediv",
+    "rtruediv",
+    "pow",
+    "rpow",
+    "matmul",
+    "rmatmul",
+    "neg",
+    "abs",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+]:
     setattr(SymbolicTensor, f"__{_name}__", getattr(Tensor, f"__{_name}__"))
 
 
@@ -203,6 +224,7 @@ class Layer:
             name: shown as "<layer>/<name>".
         """
         shape = tuple(shape or ())
+        initializer = "glorot_uniform" if initializer is None else initializer
         if any(not isinstance(d, (int, np.integer)) or d < 0 for d in shape):
             raise ValueError(f"layer {self.name!r}: weight {name!r} cannot have shape {shape}")
         value = initializers.get(initializer)(shape, dtype=dtype or "float32")
@@ -294,17 +316,16 @@ class Layer:
         """Adds the call's nodes to the current trace."""
         self.ensure_built(args)
         kwargs = dict(kwargs)
-        if "training" in inspect.signature(self.call).parameters:
-            if kwargs.get("training") is None:
+        given = kwargs.pop("training", None)
+        with current().scope(self.name, where=where), current().mode(given):
+            if "training" in inspect.signature(self.call).parameters:
                 kwargs["training"] = current().training
-        with current().scope(self.name, where=where):
             return self.call(*args, **kwargs)
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Adds the call to the model's DAG, with its results' shapes from a trial trace."""
         call = LayerCall(self, args, kwargs, users_line())
-        trial = Trace(f"shape_of_{self.name}")
-        trial.random_state = _TRIAL_RANDOM_STATE
+        trial = Trace(f"shape_of_{self.name}", random_state=_TRIAL_RANDOM_STATE)
 
         def stand_in(leaf: object) -> object:
             if isinstance(leaf, SymbolicTensor):
@@ -327,8 +348,9 @@ class Layer:
 
     @property
     def input(self) -> Any:
-        """The tensors that the layer was called on."""
-        return self._only_call().args[0]
+        """The tensors that the layer was called on; an input layer's is its own."""
+        call = self._only_call()
+        return call.args[0] if call.args else call.kwargs.get("inputs", call.outputs)
 
     @property
     def output(self) -> Any:
@@ -368,7 +390,7 @@ class OpLayer(Layer):
     def ensure_built(self, args: tuple[Any, ...]) -> None:
         """There is nothing to build."""
 
-    def call(self, *args: Any, **kwargs: Any) -> Tensor:  # type: ignore[override]
+    def call(self, *args: Any, **kwargs: Any) -> Tensor:
         return self.function(*args, **kwargs)
 
 
@@ -414,5 +436,3 @@ def Input(
         name: "input_layer" and so on by default.
     """
     return InputLayer(shape, dtype, name).output
-
-

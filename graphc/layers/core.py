@@ -131,6 +131,11 @@ class Dropout(Layer):
         super().__init__(**kwargs)
         if not 0 <= rate <= 1:
             raise ValueError(f"Dropout: rate must be between 0 and 1, got {rate!r}")
+        if any(n is not None and (not isinstance(n, int) or n < 1) for n in noise_shape or ()):
+            raise ValueError(
+                "Dropout: noise_shape must have ints of at least 1, or None in place of the "
+                f"input's size, got {tuple(noise_shape or ())}"
+            )
         self.rate = float(rate)
         self.noise_shape = noise_shape
         self.seed = seed
@@ -142,6 +147,11 @@ class Dropout(Layer):
             return ops.zeros_like(inputs)
         shape = inputs.shape
         if self.noise_shape is not None:
+            if len(self.noise_shape) != len(shape):
+                raise ValueError(
+                    f"noise_shape {self.noise_shape} must have as many sizes as the input, "
+                    f"{len(shape)}"
+                )
             shape = tuple(
                 d if n is None else n for d, n in zip(shape, self.noise_shape, strict=True)
             )

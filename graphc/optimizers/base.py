@@ -1,4 +1,4 @@
-"""What an optimizer is: a learning rate, slots beside each variable, and an update of ordinary ops."""
+"""What an optimizer is: a learning rate, slots beside variables, an update of ordinary ops."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Optimizer:
             learning_rate = kwargs.pop("lr")
         if "decay" in kwargs:
             kwargs.pop("decay")
-            warnings.warn("decay is no longer an argument of optimizers; it is ignored", stacklevel=3)
+            warnings.warn(
+                "decay is no longer an argument of optimizers; it is ignored", stacklevel=3
+            )
         if kwargs:
             raise TypeError(
                 f"{type(self).__name__}: unknown argument {', '.join(map(repr, sorted(kwargs)))}"
@@ -48,6 +50,7 @@ class Optimizer:
         self.iterations = Variable(0, "iteration", False, "int32")
         self._learning_rate = Variable(learning_rate, "learning_rate", False)
         self._slots: list[Variable] = []
+        self._built_for: frozenset[Variable] = frozenset()
 
     @property
     def learning_rate(self) -> float:
@@ -86,9 +89,21 @@ class Optimizer:
         raise TypeError(f"{type(self).__name__} must define update_step")
 
     def apply(self, gradients: Sequence[Tensor], variables: Sequence[Variable]) -> None:
-        """Traces a step for all variables, then counts it."""
+        """Traces a step for all variables, then counts it.
+
+        Raises:
+            ValueError: when a variable is not among those the optimizer was built for.
+        """
         if not self.built:
             self.build(variables)
+            self.built = True
+            self._built_for = frozenset(variables)
+        new = [v.name for v in variables if v not in self._built_for]
+        if new:
+            raise ValueError(
+                f"optimizer {self.name!r} was built for other variables than {new}, and has kept "
+                "nothing for these; compile the model again with a new optimizer"
+            )
         learning_rate = ops.convert_to_tensor(self._learning_rate)
         for gradient, variable in zip(gradients, variables, strict=True):
             with current().scope(variable.name.rpartition("/")[0], "update"):

@@ -92,7 +92,9 @@ def module_for(lanes: int) -> ir.Module:
     signature = ir.FunctionType(ir.VoidType(), [pointer, pointer, pointer, int64])
     for name in NAMES:
         function = ir.Function(module, signature, f"graphc_{name}")
-        entry, loop, end = (function.append_basic_block(label) for label in ("entry", "loop", "end"))
+        entry, loop, end = (
+            function.append_basic_block(label) for label in ("entry", "loop", "end")
+        )
         ir.IRBuilder(entry).branch(loop)
         builder = ir.IRBuilder(loop)
         at = builder.phi(int64)
