@@ -23,8 +23,10 @@ from llvmlite import ir
 from graphc.ir.graph import Node
 from graphc.ir.types import Dim, Size
 
-from .builder import F32, I32, I64, PTR, Emitter, i64, is_static, zeros
+from .builder import Emitter, i64, is_static
 from .elementwise import Unsupported
+from .microkernel import Operand, micro_kernel
+from .packing import Source, Stripe, pack
 from .target import Target
 from .values import Body, Point
 
@@ -38,15 +40,6 @@ GROUP_PANELS, GROUP_CHUNK_TILES = 8, 2
 SYMBOLIC_K_BLOCK = 512
 # Matrices of the epilogue that micro-kernels fetch into cache ahead of it.
 MOST_BESIDE = 4
-CACHE_LINE = 64
-
-
-@dataclass(frozen=True)
-class Operand:
-    """A matrix in memory as the micro-kernel walks it: elements between rows, and along K."""
-
-    row_stride: Dim
-    k_stride: Dim
 
 
 @dataclass(frozen=True)
@@ -137,7 +130,10 @@ class _Emitter:
         self.e, self.body, self.node = e, body, node
         self.plan = plan_contraction(body, node, e.target)
         a, b = (body.access(o).leaf for o in body.operands[node])
-        self.a, self.b = body.pointers[a], body.pointers[b]
+        self.a = body.pointers[a]
+        self.source = Source(
+            body.pointers[b], self.plan.n, self.plan.k, self.plan.transpose_b, self.plan.k_block
+        )
         self.lanes = e.target.lanes
         width = self.plan.tile_vectors * self.lanes
         self.stripes = self.packed = scratch
@@ -212,57 +208,9 @@ class _Emitter:
         with e.loop(i64(0), self.k, plan.k_block) as (k0, _, _):
             depth = e.minimum(e.sub(self.k, k0), i64(plan.k_block))
             with e.ir.if_then(e.ir.or_(first, several)):
-                self._pack(column, k0, depth, valids)
+                pack(e, self.source, Stripe(column, k0, depth, valids), self.packed)
             self._tiles(rows, first, column, k0, depth, len(valids))
         self._epilogue(*rows, column, valids)
-
-    # Packing.
-
-    def _pack(self, column: Value, k0: Value, depth: Value, valids: Sequence[int]) -> None:
-        """B's stripe of this block, as depth rows of the tile's width, zeros beyond N."""
-        if self.plan.transpose_b:
-            self._pack_transposed(column, k0, depth, valids)
-            return
-        e, width = self.e, len(valids) * self.lanes
-        with e.loop(i64(0), depth, 1) as (k, _, _):
-            row = e.add(e.mul(e.add(k0, k), self.plan.n), column)
-            for v, valid in enumerate(valids):
-                source = e.address(self.b, "f32", e.add(row, v * self.lanes))
-                target = e.address(self.packed, "f32", e.add(e.mul(k, width), v * self.lanes))
-                e.store(e.load(source, "f32", valid), target, "f32", self.lanes)
-
-    def _pack_transposed(
-        self, column: Value, k0: Value, depth: Value, valids: Sequence[int]
-    ) -> None:
-        """From B stored as [N, K]: squares of lanes x lanes are transposed in registers."""
-        e, plan, lanes = self.e, self.plan, self.lanes
-        whole = e.mul(e.div(depth, lanes), lanes)
-        assert isinstance(plan.k, int)
-        with e.loop(i64(0), whole, lanes) as (k, _, _):
-            self._pack_square(column, k0, k, valids, lanes)
-        # The tail of K is the same for every block but the last; its size is known only there.
-        last = plan.k % plan.k_block
-        tails = {plan.k_block % lanes, (last or plan.k_block) % lanes} - {0}
-        for tail in sorted(tails):
-            with e.ir.if_then(e.ir.icmp_signed("==", e.sub(depth, whole), i64(tail))):
-                self._pack_square(column, k0, whole, valids, tail)
-
-    def _pack_square(
-        self, column: Value, k0: Value, k: Value, valids: Sequence[int], depth: int
-    ) -> None:
-        e, lanes = self.e, self.lanes
-        width = len(valids) * lanes
-        row = e.dim(self.plan.k)
-        for v, valid in enumerate(valids):
-            source = e.add(e.mul(e.add(column, v * lanes), row), e.add(k0, k))
-            target = e.add(e.mul(k, width), v * lanes)
-            e.ir.call(
-                _square_function(e, valid, depth),
-                [
-                    e.address(self.b, "f32", source), row,
-                    e.address(self.packed, "f32", target), i64(width),
-                ],
-            )  # fmt: skip
 
     # Micro-kernels.
 
@@ -280,7 +228,7 @@ class _Emitter:
         for height in heights:
             count = e.div(e.sub(stop, row), height)
             end = e.add(row, e.mul(count, height))
-            micro = self._micro_kernel(height, vectors)
+            micro = micro_kernel(e, height, vectors, plan.a, plan.n, len(self.beside))
             with e.loop(row, end, height) as (at, _, _):
                 offset = e.add(
                     e.mul(at, e.dim(plan.a.row_stride)), e.mul(k0, e.dim(plan.a.k_stride))
@@ -313,32 +261,10 @@ class _Emitter:
         following = e.add(column, width)
         start = e.mul(following, e.dim(plan.k)) if plan.transpose_b else following
         step = i64(width if plan.transpose_b else plan.n)
-        return e.address(self.b, "f32", start), e.ir.select(wanted, step, i64(0))
+        return e.address(self.source.base, "f32", start), e.ir.select(wanted, step, i64(0))
 
     def _chunk_row(self, row: Value, vectors: int) -> Value:
         return self.e.address(self.chunk, "f32", self.e.mul(row, vectors * self.lanes))
-
-    def _micro_kernel(self, height: int, vectors: int) -> ir.Function:
-        """C[height, vectors] (+)= A B over a block of K, C in registers; shared in the module."""
-        a = self.plan.a
-        beside = len(self.beside)
-        name = f"micro_{height}x{vectors}_{_label(a.row_stride)}_{_label(a.k_stride)}"
-        name += f"_{beside}x{self.plan.n}" if beside else ""
-        module = self.e.function.module
-        if name in module.globals:
-            return module.globals[name]
-        signature = ir.FunctionType(
-            ir.VoidType(),
-            [PTR, PTR, PTR, I64, ir.IntType(1), I64, I64, PTR, I64] + [PTR] * beside,
-        )
-        function = ir.Function(module, signature, name)
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-        for argument in function.args[:3]:
-            argument.add_attribute("noalias")
-        e = Emitter(function, self.e.target, {})
-        _fill_micro_kernel(e, height, vectors, a, self.plan.n)
-        return function
 
     # Epilogue.
 
@@ -356,120 +282,3 @@ class _Emitter:
                     point.valid = None
                 for name, node in self.body.graph.outputs.items():
                     point.store(node, self.body.results[name])
-
-
-def _label(stride: Dim) -> str:
-    return str(stride).replace("*", "_")
-
-
-def _fill_micro_kernel(e: Emitter, height: int, vectors: int, a: Operand, n: int) -> None:
-    """The loop over K: one broadcast of A and a multiply-add a row and vector.
-
-    On the way it fetches into cache what is needed next: B's next stripe, a row for each k, and
-    the matrices that the epilogue reads beside C, a row for each turn of the loop.
-    """
-    a_base, b_base, c_base, depth, first, k_argument, row_argument, *ahead = e.function.args
-    next_base, next_step, *beside = ahead
-    lanes = e.target.lanes
-    k_stride = i64(a.k_stride) if isinstance(a.k_stride, int) else k_argument
-    row_stride = i64(a.row_stride) if isinstance(a.row_stride, int) else row_argument
-    vector = ir.VectorType(F32, lanes)
-    zero = zeros(F32, lanes)
-    tile = [
-        e.address(c_base, "f32", i64((row * vectors + v) * lanes))
-        for row in range(height)
-        for v in range(vectors)
-    ]
-
-    def multiply(a_at: Value, b_at: Value, sums: list[Value], step: int) -> list[Value]:
-        b_row = [
-            e.load(e.address(b_at, "f32", i64((step * vectors + v) * lanes)), "f32", lanes)
-            for v in range(vectors)
-        ]
-        result = []
-        for row in range(height):
-            offset = e.add(e.mul(row_stride, row), e.mul(k_stride, step))
-            spread = e.load_spread(e.address(a_at, "f32", offset), lanes)
-            for v in range(vectors):
-                result.append(e.fma(spread, b_row[v], sums[row * vectors + v]))
-        return result
-
-    def fetch(pointer: Value, write: bool) -> None:
-        for at in range(0, vectors * lanes * 4, CACHE_LINE):
-            e.prefetch(e.address(pointer, "u8", i64(at)), write)
-
-    # C is loaded only when an earlier block left something there.
-    entry = e.ir.block
-    with e.ir.if_then(e.ir.not_(first)):
-        loaded = [e.load(place, "f32", lanes) for place in tile]
-        inside = e.ir.block
-    initial = []
-    for value in loaded:
-        phi = e.ir.phi(vector)
-        phi.add_incoming(zero, entry)
-        phi.add_incoming(value, inside)
-        initial.append(phi)
-    unroll = 2
-    whole = e.mul(e.div(depth, unroll), unroll)
-    sums: list[Value] = initial
-    for start, stop, step in ((i64(0), whole, unroll), (whole, depth, 1)):
-        with e.loop(start, stop, step, sums) as (k, carried, carry):
-            inner = carried
-            a_at = e.address(a_base, "f32", e.mul(k, k_stride))
-            b_at = e.address(b_base, "f32", e.mul(k, vectors * lanes))
-            for at in range(step):
-                inner = multiply(a_at, b_at, inner, at)
-                fetch(e.address(next_base, "f32", e.mul(e.add(k, at), next_step)), False)
-            if step == unroll:
-                row = e.ir.and_(e.div(k, 4), i64(15))
-                for pointer in beside:
-                    fetch(e.address(pointer, "f32", e.mul(row, n)), True)
-            carry(inner)
-        sums = e.carried
-    for value, place in zip(sums, tile, strict=True):
-        e.store(value, place, "f32", lanes)
-    e.ir.ret_void()
-
-
-def _square_function(outer: Emitter, valid: int, depth: int) -> ir.Function:
-    """f(source, row, target, width): transposes `valid` rows of `depth` elements; shared."""
-    module, lanes = outer.function.module, outer.target.lanes
-    name = f"transpose_{valid}x{depth}"
-    if name in module.globals:
-        return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [PTR, I64, PTR, I64]), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    e = Emitter(function, outer.target, {})
-    source, row, target, width = function.args
-    zero = zeros(F32, lanes)
-    rows = [
-        e.load(e.address(source, "f32", e.mul(row, lane)), "f32", depth) if lane < valid else zero
-        for lane in range(lanes)
-    ]
-    for at, value in enumerate(transpose_square(e, rows)[:depth]):
-        e.store(value, e.address(target, "f32", e.mul(width, at)), "f32", lanes)
-    e.ir.ret_void()
-    return function
-
-
-def transpose_square(e: Emitter, rows: list[Value]) -> list[Value]:
-    """The columns of a square of vectors, by log2(lanes) rounds of two-input shuffles."""
-    lanes = len(rows)
-    half = lanes // 2
-    while half:
-        result: list[Value] = list(rows)
-        low = [lane if not lane & half else lanes + (lane ^ half) for lane in range(lanes)]
-        high = [lane | half if not lane & half else lanes + lane for lane in range(lanes)]
-        for row in range(lanes):
-            if not row & half:
-                pair = rows[row], rows[row | half]
-                result[row] = e.ir.shuffle_vector(*pair, _mask(low))
-                result[row | half] = e.ir.shuffle_vector(*pair, _mask(high))
-        rows = result
-        half //= 2
-    return rows
-
-
-def _mask(order: Sequence[int]) -> ir.Constant:
-    return ir.Constant(ir.VectorType(I32, len(order)), list(order))

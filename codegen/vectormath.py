@@ -4,8 +4,23 @@ LLVM turns `llvm.exp` and its kin on vectors into one libm call per lane. The fu
 arithmetic, bit operations and selects only, which every target has as vector instructions. Each
 takes an `IRBuilder` and values of type `<V x float>`, and returns one of that type.
 
-Errors are in units in the last place of the exact result, with and without fused multiply-add.
-@TABLE@
+Largest errors measured, in units in the last place (ulp) of the exact result, on CPUs with fused
+multiply-add and without. For `power`, pairs were sampled, 28 million; elsewhere, every float was
+tried.
+
+| function | FMA  | plain | range      |
+|----------|------|-------|------------|
+| exp      | 1.60 | 1.54  | all        |
+| expm1    | 1.54 | 1.66  | all        |
+| log      | 0.94 | 1.07  | all        |
+| log1p    | 1.55 | 1.71  | all        |
+| tanh     | 2.57 | 2.61  | all        |
+| sigmoid  | 3.45 | 3.02  | all        |
+| erf      | 1.85 | 2.56  | all        |
+| sin      | 1.73 | 2.00  | abs <= 4e8 |
+| cos      | 1.74 | 2.00  | abs <= 4e8 |
+| power    | 0.54 | 0.54  | all        |
+
 Zeros and their signs, denormals, infinities and NaN come out as in C's math library.
 """
 
@@ -81,13 +96,13 @@ _EXP2 = (
 
 
 def exp(builder: ir.IRBuilder, x: Value) -> Value:
-    """e^x; error at most @exp@ ulp."""
+    """e^x; error at most 1.60 ulp."""
     # Past these bounds the result is infinite or 0, but an infinite x would lead to NaN.
     return _exp_between(builder, _at_most(builder, 89.0, _at_least(builder, -104.0, x)))
 
 
 def expm1(builder: ir.IRBuilder, x: Value) -> Value:
-    """e^x - 1; error at most @expm1@ ulp."""
+    """e^x - 1; error at most 1.66 ulp."""
     bounded = _at_most(builder, 89.0, _at_least(builder, -20.0, x))
     half, square = _scaled_expm1(builder, bounded, 0.5)
     # Halves lose the last bit of a denormal and the sign of -0. There, e^x - 1 is x.
@@ -96,7 +111,7 @@ def expm1(builder: ir.IRBuilder, x: Value) -> Value:
 
 
 def log(builder: ir.IRBuilder, x: Value) -> Value:
-    """Natural logarithm; error at most @log@ ulp."""
+    """Natural logarithm; error at most 1.07 ulp."""
     bits = _bits_as_normal(builder, x)
     k = _exponent_to_reduce(builder, bits, _FOUR_THIRDS_BITS)
     mantissa = builder.bitcast(builder.add(bits, k), x.type)
@@ -105,7 +120,7 @@ def log(builder: ir.IRBuilder, x: Value) -> Value:
 
 
 def log1p(builder: ir.IRBuilder, x: Value) -> Value:
-    """log(1 + x); error at most @log1p@ ulp."""
+    """log(1 + x); error at most 1.71 ulp."""
     # The rounded sum 1 + x only serves to choose the exponent: 2^k (1 + x) - 1 is computed as
     # 2^k x - (1 - 2^k), which has no rounding errors where they matter, and keeps -0.
     total = builder.fadd(x, _floats(x, 1.0))
@@ -119,7 +134,7 @@ def log1p(builder: ir.IRBuilder, x: Value) -> Value:
 
 
 def tanh(builder: ir.IRBuilder, x: Value) -> Value:
-    """Hyperbolic tangent; error at most @tanh@ ulp; never beyond -1 or 1."""
+    """Hyperbolic tangent; error at most 2.61 ulp; never beyond -1 or 1."""
     # With h = (e^2|x| - 1) / 2, it is h / (h + 1), never rounded to more than 1.
     magnitude = _at_most(builder, 10.0, _magnitude(builder, x))  # tanh rounds to 1 from 9.011 on
     h, _ = _scaled_expm1(builder, builder.fadd(magnitude, magnitude), 0.5)
@@ -127,7 +142,7 @@ def tanh(builder: ir.IRBuilder, x: Value) -> Value:
 
 
 def sigmoid(builder: ir.IRBuilder, x: Value) -> Value:
-    """1 / (1 + e^-x); error at most @sigmoid@ ulp; never beyond 0 or 1."""
+    """1 / (1 + e^-x); error at most 3.45 ulp; never beyond 0 or 1."""
     # With e = e^-|x|, it is 1 / (1 + e) for x >= 0, e / (1 + e) for x < 0: nothing overflows.
     bits, one = _bits(builder, x), _floats(x, 1.0)
     negated = builder.bitcast(builder.or_(bits, _integers(bits, _SIGN_BIT)), x.type)
@@ -137,7 +152,7 @@ def sigmoid(builder: ir.IRBuilder, x: Value) -> Value:
 
 
 def erf(builder: ir.IRBuilder, x: Value) -> Value:
-    """Error function; error at most @erf@ ulp; never beyond -1 or 1."""
+    """Error function; error at most 2.56 ulp; never beyond -1 or 1."""
     # |erf(x)| = 1 - e^log(erfc(|x|)), and that logarithm is nearly a polynomial.
     magnitude = _at_most(builder, 3.9, _magnitude(builder, x))  # erf rounds to 1 from 3.833 on
     tail = builder.fmul(magnitude, _polynomial(builder, magnitude, _ERF))
@@ -147,7 +162,7 @@ def erf(builder: ir.IRBuilder, x: Value) -> Value:
 
 
 def sin(builder: ir.IRBuilder, x: Value) -> Value:
-    """Sine; error at most @sin@ ulp for |x| <= 4e8, unspecified within [-1, 1] beyond."""
+    """Sine; error at most 2.00 ulp for |x| <= 4e8, unspecified within [-1, 1] beyond."""
     wide = builder.fpext(x, _like(x, _F64))
     shifted = _fmuladd(builder, wide, _floats(wide, 1 / _PI), _floats(wide, _MAGIC_F64))
     n = builder.fsub(shifted, _floats(wide, _MAGIC_F64))
@@ -156,7 +171,7 @@ def sin(builder: ir.IRBuilder, x: Value) -> Value:
 
 
 def cos(builder: ir.IRBuilder, x: Value) -> Value:
-    """Cosine; error at most @cos@ ulp for |x| <= 4e8, unspecified within [-1, 1] beyond."""
+    """Cosine; error at most 2.00 ulp for |x| <= 4e8, unspecified within [-1, 1] beyond."""
     # cos(x) = (-1)^n sin(x - (n - 1/2) pi).
     wide = builder.fpext(x, _like(x, _F64))
     shifted = _fmuladd(builder, wide, _floats(wide, 1 / _PI), _floats(wide, 0.5))
@@ -166,7 +181,7 @@ def cos(builder: ir.IRBuilder, x: Value) -> Value:
 
 
 def power(builder: ir.IRBuilder, x: Value, y: Value) -> Value:
-    """x^y with the special cases of C's powf; error at most @power@ ulp."""
+    """x^y with the special cases of C's powf; error at most 0.54 ulp."""
     bits = _bits(builder, x)
     magnitude = _magnitude(builder, x)
     # |y| = 2^31 - 128 already makes 0, 1 or infinity of every |x|, and like infinity it is even.
@@ -218,7 +233,7 @@ def _scaled_expm1(builder: ir.IRBuilder, x: Value, scale: float) -> tuple[Value,
     """scale (e^x - 1), where scale is 1 or 1/2, for -20 <= x <= 88 or NaN; and its r^2 (below).
 
     With scale 1/2 for x <= 89 too, where e^x overflows."""
-    # e^x = 2^n e^r with |r| <= ln 2 / 2. With power = scale 2^n, it is power (e^r - 1) + power - scale.
+    # e^x = 2^n e^r with |r| <= ln 2 / 2. The result is p (e^r - 1) + (p - scale), p = scale 2^n.
     n, power = _round_to_power(builder, x, 1 / _LN2, bias=127 if scale == 1.0 else 126)
     r = _fmuladd(builder, n, _floats(x, -_LN2_HI), x)
     r = _fmuladd(builder, n, _floats(x, -_LN2_LO), r)
