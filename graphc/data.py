@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .ir.types import DTYPES, Size, TensorType, short_dtype
-from .layers.base import SymbolicTensor
+from .layers.base import SymbolicTensor, flatten
 
 _KNOWN = set(DTYPES.values())
 
@@ -240,3 +240,24 @@ def split_validation(data: Data, fraction: float) -> tuple[Data, Data]:
             f"{'training' if at == 0 else 'validation'}"
         )
     return data.part(0, at), data.part(at, data.rows)
+
+
+def positive(method: str, name: str, value: object) -> int:
+    """An argument checked to be an int of at least 1."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{method}: {name} must be an int of at least 1, got {value!r}")
+    return int(value)
+
+
+def validation_epochs(freq: int | Sequence[int]) -> Callable[[int], bool]:
+    """Whether to evaluate after an epoch (the first is 1)."""
+    if isinstance(freq, (list, tuple, set)):
+        return lambda epoch: epoch in freq
+    every = positive("fit", "validation_freq", freq)
+    return lambda epoch: epoch % every == 0
+
+
+def count_rows(x: object) -> int:
+    """The number of rows of data in any structure."""
+    first = flatten(x)[0] if not isinstance(x, np.ndarray) else x
+    return max(len(first), 1)

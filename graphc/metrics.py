@@ -26,7 +26,6 @@ from .losses import (
 )
 from .trace import Tensor, Variable, current
 
-
 # As in Keras, losses are metrics too: metrics.mean_squared_error.
 __all__ = [
     "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "CategoricalAccuracy",

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from . import ops
+from . import losses, metrics, ops
 from .compiler import Training
-from .ir.graph import Graph
 from .ir.types import Size, TensorType
 from .layers.base import SymbolicTensor, flatten
 from .losses import Loss
@@ -191,9 +190,24 @@ def _explained(kind: str, name: str, y_true: Tensor, y_pred: Tensor) -> Iterator
         ) from None
 
 
-def feeds_for_interpreter(
-    graph: Graph, arrays: Mapping[str, Any], variables: Mapping[Variable, str]
-) -> dict[str, Any]:
-    """Values of a graph's inputs: data, and the variables as they are."""
-    feeds = {name: variable.numpy() for variable, name in variables.items()}
-    return {n.name: arrays[n.name] if n.name in arrays else feeds[n.name] for n in graph.inputs()}
+def one_loss(loss: object) -> Loss:
+    """The loss of a model with one output."""
+    if isinstance(loss, (list, tuple, dict)):
+        parts = list(loss.values()) if isinstance(loss, dict) else list(loss)
+        if len(parts) != 1:
+            raise ValueError(f"compile: the model has one output, loss has {len(parts)} entries")
+        loss = parts[0]
+    found = losses.get(loss)
+    if found.reduction in (None, "none"):
+        raise ValueError(f"compile: loss {found.name!r} must be reduced to a scalar")
+    return found
+
+
+def metric_list(given: object) -> list[Metric]:
+    """The metrics that compile's argument names."""
+    if given is None:
+        return []
+    parts = given.values() if isinstance(given, dict) else given
+    if isinstance(parts, str) or not hasattr(parts, "__iter__"):
+        raise ValueError(f"compile: metrics must be a list such as ['accuracy'], got {given!r}")
+    return [metrics.get(part) for part in flatten(list(parts))]

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from . import losses, metrics, optimizers
+from . import losses, optimizers
 from .callbacks import CallbackList, History
 from .compiler import Executable, build, compile_trace, stage_text
 from .data import (
     Data,
     apply_class_weight,
     check_labels,
+    count_rows,
+    positive,
     split_validation,
     standardize,
     standardize_x,
+    validation_epochs,
 )
 from .errors import unknown_name
-from .ir.graph import Node
-from .ir.interpret import interpret
+from .execution import Run, chunks
 from .ir.types import TensorType
-from .layers.base import Layer, SymbolicTensor, flatten
+from .layers.base import Layer, SymbolicTensor
 from .metrics import Mean, Metric
+from .nonfinite import LossWatch, NonFinite, first_nonfinite
 from .programs import (
     Task,
-    feeds_for_interpreter,
+    metric_list,
+    one_loss,
     trace_evaluate,
     trace_predict,
     trace_train,
@@ -37,26 +39,8 @@ from .programs import (
 from .random import next_seed
 from .trace import Variable
 
-# How long native code runs before Python looks at progress and Ctrl-C, in seconds.
-CHUNK_SECONDS = 0.1
 # Rows a step of prediction: results do not depend on it, and small steps cost more.
 PREDICT_ROWS = 256
-
-
-@dataclass(frozen=True)
-class NonFinite:
-    """The first value that is not finite: what `find_nonfinite` returns."""
-
-    node: str
-    op: str
-    layer: str
-    phase: str
-    where: str
-
-    def __str__(self) -> str:
-        layer = f"layer {self.layer!r}" if self.layer else "no layer"
-        called = f", called at {self.where}" if self.where else ""
-        return f"first non-finite value: %{self.node} = {self.op}, {layer}, {self.phase}{called}"
 
 
 class Trainer(Layer):
@@ -119,13 +103,13 @@ class Trainer(Layer):
         before = self._task
         if loss_weights is not None:
             raise ValueError("compile: loss_weights needs a model with several outputs")
-        unweighted, weighted = _metric_list(metrics), _metric_list(weighted_metrics)
+        unweighted, weighted = metric_list(metrics), metric_list(weighted_metrics)
         # As in Keras, compiling again without a loss or without metrics keeps those there were.
         if before is not None and metrics is None and weighted_metrics is None:
             unweighted, weighted = list(before.metrics), list(before.weighted_metrics)
         task = Task(
             optimizers.get(optimizer),
-            _one_loss(loss) if loss is not None else (before.loss if before else None),
+            one_loss(loss) if loss is not None else (before.loss if before else None),
             unweighted,
             weighted,
             Mean("loss"),
@@ -256,8 +240,8 @@ class Trainer(Layer):
             ValueError: when data and model do not fit, before anything runs.
         """
         data = self._standardize("fit", x, y, sample_weight)
-        batch = _positive("fit", "batch_size", 32 if batch_size is None else batch_size)
-        _positive("fit", "epochs", epochs)
+        batch = positive("fit", "batch_size", 32 if batch_size is None else batch_size)
+        positive("fit", "epochs", epochs)
         validation = None
         if validation_data is not None:
             validation = self._validation(validation_data)
@@ -266,14 +250,14 @@ class Trainer(Layer):
         data = apply_class_weight(data, class_weight)
         validation_batch = batch
         if validation_batch_size is not None:
-            validation_batch = _positive("fit", "validation_batch_size", validation_batch_size)
-        due = _validation_epochs(validation_freq)
+            validation_batch = positive("fit", "validation_batch_size", validation_batch_size)
+        due = validation_epochs(validation_freq)
         program = self._program("train", data)
         if validation is not None:
             self._program("evaluate", validation)  # so that it fails before training does
         self.stop_training = False
         with self._run_callbacks(callbacks, verbose, epochs, -(-data.rows // batch)) as calls:
-            watch = _LossWatch()
+            watch = LossWatch()
             calls.on_train_begin()
             logs: dict[str, float] = {}
             for epoch in range(initial_epoch, epochs):
@@ -314,15 +298,15 @@ class Trainer(Layer):
 
     def _train_epoch(
         self, program: Executable, data: Data, batch: int, shuffle: bool, calls: CallbackList,
-        epoch: int, watch: _LossWatch,
+        epoch: int, watch: LossWatch,
     ) -> dict[str, float]:  # fmt: skip
         self.reset_metrics()
         order = np.arange(data.rows)
         if shuffle:
             order = self._generator().permutation(data.rows)
-        run = _Run(program, data, order)
+        run = Run(program, data, order)
         logs: dict[str, float] = {}
-        for start, count in _chunks(run.steps(batch), calls.wants_batches("train")):
+        for start, count in chunks(run.steps(batch), calls.wants_batches("train")):
             if calls.wants_batches("train"):
                 calls.on_train_batch_begin(start)
             logs, step_losses = run.go(start, count, batch)
@@ -335,7 +319,7 @@ class Trainer(Layer):
         return logs
 
     def _generator(self) -> np.random.Generator:
-        """The next epoch's generator: a function of the model's seed and of how often it was asked."""
+        """The next epoch's generator: a function of the model's seed and of how many there were."""
         if not hasattr(self, "_shuffles"):
             self._shuffles = 0
         self._shuffles += 1
@@ -365,16 +349,16 @@ class Trainer(Layer):
             The loss, or [loss, metric ...] when there are metrics, or a dict by name.
         """
         data = self._standardize("evaluate", x, y, sample_weight)
-        batch = _positive("evaluate", "batch_size", 32 if batch_size is None else batch_size)
+        batch = positive("evaluate", "batch_size", 32 if batch_size is None else batch_size)
         with self._run_callbacks(callbacks, verbose, 1, -(-data.rows // batch)) as calls:
             return self._returned(self._evaluate(data, batch, calls), return_dict)
 
     def _evaluate(self, data: Data, batch: int, calls: CallbackList) -> dict[str, float]:
-        run = _Run(self._program("evaluate", data), data, None)
+        run = Run(self._program("evaluate", data), data, None)
         self.reset_metrics()
         calls.on_test_begin()
         logs: dict[str, float] = {}
-        for start, count in _chunks(run.steps(batch), calls.wants_batches("test")):
+        for start, count in chunks(run.steps(batch), calls.wants_batches("test")):
             if calls.wants_batches("test"):
                 calls.on_test_batch_begin(start)
             logs, _ = run.go(start, count, batch)
@@ -410,27 +394,28 @@ class Trainer(Layer):
         """
         self.prepare(x)
         data = Data(standardize_x(x, self.inputs, self.input_keys, self.name))
-        batch = _positive("predict", "batch_size", 32 if batch_size is None else batch_size)
-        run = _Run(self._program("predict", data), data, None)
+        batch = positive("predict", "batch_size", 32 if batch_size is None else batch_size)
+        run = Run(self._program("predict", data), data, None)
         if not callbacks and verbose == 0:
             batch = max(batch, PREDICT_ROWS)
-            for start, count in _chunks(run.steps(batch), False):
+            for start, count in chunks(run.steps(batch), False):
                 run.go(start, count, batch)
             return self._structured(run)
         with self._run_callbacks(callbacks, verbose, 1, run.steps(batch)) as calls:
             calls.on_predict_begin()
-            for start, count in _chunks(run.steps(batch), calls.wants_batches("predict")):
+            for start, count in chunks(run.steps(batch), calls.wants_batches("predict")):
                 if calls.wants_batches("predict"):
                     calls.on_predict_batch_begin(start)
                 run.go(start, count, batch)
                 if calls.wants_batches("predict"):
-                    calls.on_predict_batch_end(start, {"outputs": self._structured(run)})
+                    done = slice(start * batch, (start + 1) * batch)
+                    calls.on_predict_batch_end(start, {"outputs": self._structured(run, done)})
                 calls.on_chunk("predict", start + count, {})
             calls.on_predict_end()
         return self._structured(run)
 
-    def _structured(self, run: _Run) -> Any:
-        values = iter([run.rows_out[f"output/{at}"] for at in range(len(self.outputs))])
+    def _structured(self, run: Run, rows: slice = slice(None)) -> Any:
+        values = iter([run.rows_out[f"output/{at}"][rows] for at in range(len(self.outputs))])
         structure = self.output_structure
         if isinstance(structure, dict):
             return {name: next(values) for name in structure}
@@ -440,13 +425,13 @@ class Trainer(Layer):
         """The outputs for one batch as they are in training, with dropout; nothing is trained."""
         self.prepare(x)
         data = Data(standardize_x(x, self.inputs, self.input_keys, self.name))
-        run = _Run(self._program("predict in training", data), data, None)
+        run = Run(self._program("predict in training", data), data, None)
         run.go(0, 1, data.rows)
         return self._structured(run)
 
     def predict_on_batch(self, x: object) -> Any:
         """`predict` on one batch."""
-        return self.predict(x, batch_size=_length(x), verbose=0)
+        return self.predict(x, batch_size=count_rows(x), verbose=0)
 
     def train_on_batch(
         self,
@@ -460,7 +445,7 @@ class Trainer(Layer):
         data = self._standardize("train_on_batch", x, y, sample_weight)
         data = apply_class_weight(data, class_weight)
         self.reset_metrics()
-        run = _Run(self._program("train", data), data, np.arange(data.rows))
+        run = Run(self._program("train", data), data, np.arange(data.rows))
         logs, _ = run.go(0, 1, data.rows)
         return self._returned(logs, return_dict)
 
@@ -470,7 +455,7 @@ class Trainer(Layer):
         """Loss and metrics of one batch."""
         data = self._standardize("test_on_batch", x, y, sample_weight)
         self.reset_metrics()
-        logs, _ = _Run(self._program("evaluate", data), data, None).go(0, 1, data.rows)
+        logs, _ = Run(self._program("evaluate", data), data, None).go(0, 1, data.rows)
         return self._returned(logs, return_dict)
 
     # Inspection.
@@ -517,7 +502,8 @@ class Trainer(Layer):
         Runs the reference interpreter on the graph before fusion; nothing is trained.
 
         Returns:
-            Its node, op, layer and phase (data, forward, backward or update); None if all are finite.
+            Its node, op, layer and phase (data, forward, backward or update); None if all are
+            finite.
         """
         data = self._standardize("find_nonfinite", x, y, None)
         types = data.types("rows")
@@ -525,157 +511,5 @@ class Trainer(Layer):
         records = {r.name: r.graph for r in build(trace, training).records}
         graph = records["update"]
         arrays = {**data.arrays(), "index": np.arange(data.rows)}
-        found: list[Node] = []
-
-        def watch(node: Node, value: np.ndarray) -> None:
-            wrong = np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all()
-            if wrong and not found:
-                found.append(node)
-
-        feeds = feeds_for_interpreter(graph, arrays, trace.names)
-        interpret(graph, feeds, {"batch": data.rows}, watch)
-        if not found:
-            return None
-        node = found[0]
-        layer = node.scope.layer
-        if node.op == "input":
-            layer = "data" if node.name in arrays else node.name.rpartition("/")[0]
-        phase = "data" if layer == "data" else node.scope.phase
-        return NonFinite(node.name, node.op, layer, phase, node.scope.where)
-
-
-class _Run:
-    """Data going through a program, chunk by chunk."""
-
-    def __init__(self, program: Executable, data: Data, order: np.ndarray | None) -> None:
-        self.program = program
-        self.rows = data.rows
-        self.symbols = _symbols(program, data)
-        self.moving: dict[str, tuple[int, int]] = {}  # address of row 0, bytes a row
-        self.fixed: dict[str, int] = {}
-        self.keep_alive: list[np.ndarray] = []
-        for name, array in data.arrays().items():
-            self._take(name, array, moves=order is None)
-        if order is not None:
-            self._take("index", np.ascontiguousarray(order, np.int64), moves=True)
-        self.rows_out: dict[str, np.ndarray] = {}
-        self.steps_out: dict[str, np.dtype] = {}
-        for name, (dtype, shape) in program.output_types().items():
-            if shape:
-                sizes = [d if isinstance(d, int) else self.symbols[str(d)] for d in shape[1:]]
-                self.rows_out[name] = np.empty((self.rows, *sizes), dtype)
-                self._take(name, self.rows_out[name], moves=True)
-            else:
-                self.steps_out[name] = dtype
-
-    def _take(self, name: str, array: np.ndarray, moves: bool) -> None:
-        self.keep_alive.append(array)
-        address = array.__array_interface__["data"][0]
-        if moves:
-            self.moving[name] = (address, array.strides[0])
-        else:
-            self.fixed[name] = address
-
-    def steps(self, batch: int) -> int:
-        return -(-self.rows // batch)
-
-    def go(self, start: int, count: int, batch: int) -> tuple[dict[str, float], np.ndarray]:
-        """Runs `count` steps from step `start`; returns the logs and the loss of each step."""
-        first = start * batch
-        results = {name: np.empty(count, dtype) for name, dtype in self.steps_out.items()}
-        addresses = dict(self.fixed)
-        for name, (address, stride) in self.moving.items():
-            addresses[name] = address + first * stride
-        for name, array in results.items():
-            addresses[name] = array.__array_interface__["data"][0]
-        self.program.run(addresses, count, self.rows - first, min(batch, self.rows), self.symbols)
-        logs = {
-            name.removeprefix("log/"): float(values[-1])
-            for name, values in results.items()
-            if name.startswith("log/")
-        }
-        return logs, results.get("loss", np.empty(0))
-
-
-def _symbols(program: Executable, data: Data) -> dict[str, int]:
-    """Values of the symbols other than batch, from the data's shapes."""
-    symbols = {"rows": data.rows}
-    arrays = data.arrays()
-    for node in program.graph.inputs():
-        if node.name in arrays:
-            for dim, size in zip(node.tensor.shape, arrays[node.name].shape, strict=True):
-                if not isinstance(dim, int) and str(dim) != "batch":
-                    symbols[str(dim)] = size
-    return symbols
-
-
-def _chunks(steps: int, one_by_one: bool) -> Iterator[tuple[int, int]]:
-    """(first step, number of steps): one at first, then as many as CHUNK_SECONDS allow."""
-    start, count = 0, 1
-    while start < steps:
-        began = time.perf_counter()
-        yield start, min(count, steps - start)
-        took = max(time.perf_counter() - began, 1e-6)
-        start += min(count, steps - start)
-        if not one_by_one:
-            count = max(1, min(4 * count, int(count * CHUNK_SECONDS / took)))
-
-
-class _LossWatch:
-    """Says once, with epoch and step, that the loss is no longer finite."""
-
-    def __init__(self) -> None:
-        self.said = False
-
-    def look(self, step_losses: np.ndarray, epoch: int, start: int) -> None:
-        if self.said:
-            return
-        wrong = ~np.isfinite(step_losses)
-        if wrong.any():
-            self.said = True
-            step = start + int(np.argmax(wrong)) + 1
-            print(
-                f"\nThe loss became {step_losses[np.argmax(wrong)]} in epoch {epoch + 1}, step {step}; "
-                "training goes on. model.find_nonfinite(x, y) names where it comes from; "
-                "callbacks.TerminateOnNaN() stops."
-            )
-
-
-def _positive(method: str, name: str, value: object) -> int:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{method}: {name} must be an int of at least 1, got {value!r}")
-    return int(value)
-
-
-def _validation_epochs(freq: int | Sequence[int]) -> Callable[[int], bool]:
-    """Whether to evaluate after an epoch (the first is 1)."""
-    if isinstance(freq, (list, tuple, set)):
-        return lambda epoch: epoch in freq
-    every = _positive("fit", "validation_freq", freq)
-    return lambda epoch: epoch % every == 0
-
-
-def _length(x: object) -> int:
-    first = flatten(x)[0] if not isinstance(x, np.ndarray) else x
-    return max(len(first), 1)
-
-
-def _one_loss(loss: object) -> losses.Loss:
-    if isinstance(loss, (list, tuple, dict)):
-        parts = list(loss.values()) if isinstance(loss, dict) else list(loss)
-        if len(parts) != 1:
-            raise ValueError(f"compile: the model has one output, loss has {len(parts)} entries")
-        loss = parts[0]
-    found = losses.get(loss)
-    if found.reduction in (None, "none"):
-        raise ValueError(f"compile: loss {found.name!r} must be reduced to a scalar")
-    return found
-
-
-def _metric_list(given: object) -> list[Metric]:
-    if given is None:
-        return []
-    parts = given.values() if isinstance(given, dict) else given
-    if isinstance(parts, str) or not hasattr(parts, "__iter__"):
-        raise ValueError(f"compile: metrics must be a list such as ['accuracy'], got {given!r}")
-    return [metrics.get(part) for part in flatten(list(parts))]
+        state = {name: variable.value for variable, name in trace.names.items()}
+        return first_nonfinite(graph, arrays, state, data.rows)

@@ -140,21 +140,24 @@ class Dropout(Layer):
         self.noise_shape = noise_shape
         self.seed = seed
 
+    def _mask_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        noise = self.noise_shape or (None,) * len(shape)
+        mask = tuple(d if n is None else n for d, n in zip(shape, noise, strict=False))
+        if len(noise) != len(shape) or any(
+            m not in (1, d) for m, d in zip(mask, shape, strict=True)
+        ):
+            raise ValueError(
+                f"noise_shape {noise} must have a size for each axis of the input: its size, None "
+                "or 1"
+            )
+        return mask
+
     def call(self, inputs: Any, training: bool = False) -> Tensor:
+        shape = self._mask_shape(inputs.shape)
         if not training or self.rate == 0:
             return inputs  # type: ignore[no-any-return]
         if self.rate == 1:
             return ops.zeros_like(inputs)
-        shape = inputs.shape
-        if self.noise_shape is not None:
-            if len(self.noise_shape) != len(shape):
-                raise ValueError(
-                    f"noise_shape {self.noise_shape} must have as many sizes as the input, "
-                    f"{len(shape)}"
-                )
-            shape = tuple(
-                d if n is None else n for d, n in zip(shape, self.noise_shape, strict=True)
-            )
         kept = ops.greater_equal(current().uniform(shape, self.seed), self.rate)
         return ops.where(kept, ops.multiply(inputs, 1 / (1 - self.rate)), 0.0)
 

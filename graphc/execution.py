@@ -1,0 +1,91 @@
+"""Data going through a compiled program, chunk by chunk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from .compiler import Executable
+from .data import Data
+
+# How long native code runs before Python looks at progress and Ctrl-C, in seconds.
+CHUNK_SECONDS = 0.1
+
+
+class Run:
+    """Data going through a program, chunk by chunk."""
+
+    def __init__(self, program: Executable, data: Data, order: np.ndarray | None) -> None:
+        self.program = program
+        self.rows = data.rows
+        self.symbols = symbol_values(program, data)
+        self.moving: dict[str, tuple[int, int]] = {}  # address of row 0, bytes a row
+        self.fixed: dict[str, int] = {}
+        self.keep_alive: list[np.ndarray] = []
+        for name, array in data.arrays().items():
+            self._take(name, array, moves=order is None)
+        if order is not None:
+            self._take("index", np.ascontiguousarray(order, np.int64), moves=True)
+        self.rows_out: dict[str, np.ndarray] = {}
+        self.steps_out: dict[str, np.dtype] = {}
+        for name, (dtype, shape) in program.output_types().items():
+            if shape:
+                sizes = [d if isinstance(d, int) else self.symbols[str(d)] for d in shape[1:]]
+                self.rows_out[name] = np.empty((self.rows, *sizes), dtype)
+                self._take(name, self.rows_out[name], moves=True)
+            else:
+                self.steps_out[name] = dtype
+
+    def _take(self, name: str, array: np.ndarray, moves: bool) -> None:
+        self.keep_alive.append(array)
+        address = array.__array_interface__["data"][0]
+        if moves:
+            self.moving[name] = (address, array.strides[0])
+        else:
+            self.fixed[name] = address
+
+    def steps(self, batch: int) -> int:
+        return -(-self.rows // batch)
+
+    def go(self, start: int, count: int, batch: int) -> tuple[dict[str, float], np.ndarray]:
+        """Runs `count` steps from step `start`; returns the logs and the loss of each step."""
+        first = start * batch
+        results = {name: np.empty(count, dtype) for name, dtype in self.steps_out.items()}
+        addresses = dict(self.fixed)
+        for name, (address, stride) in self.moving.items():
+            addresses[name] = address + first * stride
+        for name, array in results.items():
+            addresses[name] = array.__array_interface__["data"][0]
+        self.program.run(addresses, count, self.rows - first, min(batch, self.rows), self.symbols)
+        logs = {
+            name.removeprefix("log/"): float(values[-1])
+            for name, values in results.items()
+            if name.startswith("log/")
+        }
+        return logs, results.get("loss", np.empty(0))
+
+
+def symbol_values(program: Executable, data: Data) -> dict[str, int]:
+    """Values of the symbols other than batch, from the data's shapes."""
+    symbols = {"rows": data.rows}
+    arrays = data.arrays()
+    for node in program.graph.inputs():
+        if node.name in arrays:
+            for dim, size in zip(node.tensor.shape, arrays[node.name].shape, strict=True):
+                if not isinstance(dim, int) and str(dim) != "batch":
+                    symbols[str(dim)] = size
+    return symbols
+
+
+def chunks(steps: int, one_by_one: bool) -> Iterator[tuple[int, int]]:
+    """(first step, number of steps): one at first, then as many as CHUNK_SECONDS allow."""
+    start, count = 0, 1
+    while start < steps:
+        began = time.perf_counter()
+        yield start, min(count, steps - start)
+        took = max(time.perf_counter() - began, 1e-6)
+        start += min(count, steps - start)
+        if not one_by_one:
+            count = max(1, min(4 * count, int(count * CHUNK_SECONDS / took)))
