@@ -45,15 +45,21 @@ def _intrinsic(name: str) -> Lowering:
 
 def _arithmetic(for_float: str, for_int: str) -> Lowering:
     def lower(e: Emitter, attrs: Attrs, x: Value, y: Value) -> Value:
+        if for_int == "add" and x.type.element == I1:  # as in NumPy
+            return e.ir.or_(x, y)
         return getattr(e.ir, for_float if is_float(x) else for_int)(x, y)
 
     return lower
 
 
 def _compare(operator: str) -> Lowering:
+    """Attribute "unsigned" says how ints are meant; bools are unsigned."""
+
     def lower(e: Emitter, attrs: Attrs, x: Value, y: Value) -> Value:
-        compare = e.ir.fcmp_ordered if is_float(x) else e.ir.icmp_signed
-        return compare(operator, x, y)
+        if is_float(x):
+            return e.ir.fcmp_ordered(operator, x, y)
+        unsigned = attrs.get("unsigned") or x.type.element == I1
+        return (e.ir.icmp_unsigned if unsigned else e.ir.icmp_signed)(operator, x, y)
 
     return lower
 
@@ -65,7 +71,7 @@ def _neg(e: Emitter, attrs: Attrs, x: Value) -> Value:
 def _abs(e: Emitter, attrs: Attrs, x: Value) -> Value:
     if is_float(x):
         return e.intrinsic("fabs", x)
-    return e.ir.select(e.ir.icmp_signed("<", x, constant(x, 0)), e.ir.neg(x), x)
+    return e.ir.select(_compare("<")(e, attrs, x, constant(x, 0)), e.ir.neg(x), x)
 
 
 def _sign(e: Emitter, attrs: Attrs, x: Value) -> Value:
@@ -83,7 +89,7 @@ def extremum(operator: str) -> Lowering:
 
     def lower(e: Emitter, attrs: Attrs, x: Value, y: Value) -> Value:
         if not is_float(x):
-            return e.ir.select(e.ir.icmp_signed(operator, x, y), x, y)
+            return e.ir.select(_compare(operator)(e, attrs, x, y), x, y)
         if isinstance(x, ir.Constant):
             x, y = y, x
         # y where y is further than x, else x: which is x when x is NaN.
@@ -102,6 +108,9 @@ def _cast(e: Emitter, attrs: Attrs, x: Value) -> Value:
     unsigned_target = str(attrs["dtype"]).startswith("u")
     if source == target:
         return x
+    if target == I1:  # whether it is not 0, as NaN is not
+        differs = e.ir.fcmp_unordered if is_float(x) else e.ir.icmp_unsigned
+        return differs("!=", x, constant(x, 0))
     if is_float(x):
         if isinstance(target, (ir.FloatType, ir.DoubleType)):
             return e.ir.fpext(x, vector) if target == F64 else e.ir.fptrunc(x, vector)
@@ -118,14 +127,20 @@ def _rsqrt(e: Emitter, attrs: Attrs, x: Value) -> Value:
 
 
 def _floor(e: Emitter, attrs: Attrs, x: Value) -> Value:
-    """Through int32 where |x| < 2**23; larger floats are integers. No libm call on any target."""
-    ints = ir.VectorType(I32, x.type.count)
-    small = e.ir.fcmp_ordered("<", e.intrinsic("fabs", x), constant(x, 2.0**23))
+    """Through an int where |x| < 2**23 (f64: 2**52), as larger floats are integers.
+
+    No libm call on any target.
+    """
+    double = x.type.element == F64
+    ints = ir.VectorType(I64 if double else I32, x.type.count)
+    limit = constant(x, 2.0**52 if double else 2.0**23)
+    small = e.ir.fcmp_ordered("<", e.intrinsic("fabs", x), limit)
     safe = e.ir.select(small, x, constant(x, 0.0))
     whole = e.ir.sitofp(e.ir.fptosi(safe, ints), x.type)
     down = e.ir.fsub(whole, constant(x, 1.0))
     whole = e.ir.select(e.ir.fcmp_ordered(">", whole, safe), down, whole)
-    return e.ir.select(small, whole, x)
+    # What is whole stays as it is: -0.0 too.
+    return e.ir.select(e.ir.and_(small, e.ir.fcmp_ordered("!=", whole, x)), whole, x)
 
 
 def _select(e: Emitter, attrs: Attrs, condition: Value, x: Value, y: Value) -> Value:

@@ -85,8 +85,7 @@ def emit_loop(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
     full = squeezed(next(iter(outputs.values())))
 
     def write(point: Point) -> None:
-        for name, node in outputs.items():
-            point.store(node, body.results[name])
+        point.store_all((node, body.results[name]) for name, node in outputs.items())
 
     if not full:
         with e.ir.if_then(e.ir.icmp_unsigned("==", thread, i64(0))):
@@ -121,6 +120,8 @@ def extreme(dtype: str, sign: int, lanes: int) -> ir.Constant:
     if dtype in FLOATS:
         return splat(sign * float("inf"), scalar, lanes)
     bits = scalar.width
+    if dtype.startswith("u") or dtype == "bool":
+        return splat(0 if sign < 0 else 2**bits - 1, scalar, lanes)
     return splat(-(2 ** (bits - 1)) if sign < 0 else 2 ** (bits - 1) - 1, scalar, lanes)
 
 
@@ -136,7 +137,8 @@ def combiner(e: Emitter, node: Node) -> Callable[[Value, Value], Value]:
     if node.op == "reduce_sum":
         return lambda x, y: LOWERINGS["add"](e, {}, x, y)
     operator = ">" if node.op == "reduce_max" else "<"
-    return lambda x, y: extremum(operator)(e, {}, x, y)
+    attrs = {"unsigned": node.tensor.dtype.startswith("u")}
+    return lambda x, y: extremum(operator)(e, attrs, x, y)
 
 
 def emit_columns(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
@@ -174,17 +176,21 @@ def emit_columns(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
                     so_far = accumulators[v * len(reductions) + r]
                     value = point.value(body.operands[reduction][0])
                     following.append(combiner(e, reduction)(so_far, value))
-                for name, node in body.graph.outputs.items():
-                    if node in inside:
-                        point.store(node, body.results[name])
+                point.store_all(
+                    (node, body.results[name])
+                    for name, node in body.graph.outputs.items()
+                    if node in inside
+                )
             carry(following)
         for v, valid in enumerate(valids):
             sums = e.carried[v * len(reductions) : (v + 1) * len(reductions)]
             known = dict(zip(reductions, sums, strict=True))
             result = Point(e, body, [*outer, starts[v]], valid, known)
-            for name, node in body.graph.outputs.items():
-                if node not in inside:
-                    result.store(node, body.results[name])
+            result.store_all(
+                (node, body.results[name])
+                for name, node in body.graph.outputs.items()
+                if node not in inside
+            )
 
     _each_block(e, full[kept[-1]], outer_dims, block, thread, threads)
 

@@ -19,6 +19,7 @@ from graphc.ir.ops import REDUCTIONS
 from graphc.ir.types import Shape, product
 
 from .builder import I32, Emitter, i64, splat
+from .elementwise import LOWERINGS, is_float
 from .loops import UNROLLED, combiner, each_vector, extreme, neutral, unravel
 from .values import Body, Point, squeezed
 
@@ -129,17 +130,21 @@ class RowEmitter:
                 n for n in self.body.nodes if n.op in REDUCTIONS and plan.level[n] == level + 1
             ]
             self._sweep(level, reductions)
+        # At the end, as a later level may read what is written here.
+        point = Point(self.e, self.body, self.outer, None, self.known)
+        point.store_all(
+            (node, self.body.results[name])
+            for name, node in self.body.graph.outputs.items()
+            if squeezed(node) == plan.part
+        )
 
     def _row_values(self, level: int) -> None:
-        """Computes and stores what is known once a row at this level."""
+        """Computes what is known once a row at this level."""
         point = Point(self.e, self.body, self.outer, None, self.known)
         for node in self.body.nodes:
             here = squeezed(node) == self.plan.part and self.plan.level[node] == level
             if here and node.op not in ("input", "broadcast", "const", "size", "iota"):
                 self.known[node] = point.value(node)
-        for name, node in self.body.graph.outputs.items():
-            if squeezed(node) == self.plan.part and self.plan.level[node] == level:
-                point.store(node, self.body.results[name])
 
     def _sweep(self, level: int, reductions: list[Node]) -> None:
         """Goes over the row's elements once, if this level has anything to do there."""
@@ -168,8 +173,7 @@ class RowEmitter:
                 following += reducer.step(so_far, point)
             for node in keep:
                 self._keep(node, point)
-            for name, node in outputs:
-                point.store(node, self.body.results[name])
+            point.store_all((node, self.body.results[name]) for name, node in outputs)
             return following
 
         *middle_dims, columns = plan.full[len(plan.part) :]
@@ -259,14 +263,25 @@ def _simple(e: Emitter, node: Node) -> Reducer:
 
 
 def _argmax(e: Emitter, operand: Node) -> Reducer:
-    """The first of the largest: vectors of the best value and its index, then over lanes."""
+    """The first of the largest: vectors of the best value and its index, then over lanes.
+
+    NaN is larger than all numbers, as in NumPy.
+    """
     lanes, b = e.target.lanes, e.ir
     lane_numbers = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
     lowest = extreme(operand.tensor.dtype, -1, lanes)
 
+    attrs = {"unsigned": operand.tensor.dtype.startswith("u")}
+
     def greater(x: Value, y: Value) -> Value:
-        is_float = isinstance(x.type.element, (ir.FloatType, ir.DoubleType))
-        return b.fcmp_ordered(">", x, y) if is_float else b.icmp_signed(">", x, y)
+        result = LOWERINGS["less"](e, attrs, y, x)
+        if not is_float(x):
+            return result
+        return b.or_(result, b.and_(_is_nan(e, x), b.not_(_is_nan(e, y))))
+
+    def same(x: Value, y: Value) -> Value:
+        result = LOWERINGS["equal"](e, {}, x, y)
+        return b.or_(result, b.and_(_is_nan(e, x), _is_nan(e, y))) if is_float(x) else result
 
     def step(carried: list[Value], point: Point) -> list[Value]:
         best, where = carried
@@ -278,17 +293,17 @@ def _argmax(e: Emitter, operand: Node) -> Reducer:
     def finish(carried: list[Value]) -> Value:
         best, where = carried
         top = e.fold_lanes(best, lambda x, y: b.select(greater(x, y), x, y))
-        is_float = isinstance(best.type.element, (ir.FloatType, ir.DoubleType))
-        equal = b.fcmp_ordered("==", best, top) if is_float else b.icmp_signed("==", best, top)
         far = splat(2**31 - 1, I32, lanes)
-        first = e.fold_lanes(
-            b.select(equal, where, far), lambda x, y: b.select(b.icmp_signed("<", x, y), x, y)
+        return e.fold_lanes(
+            b.select(same(best, top), where, far),
+            lambda x, y: b.select(b.icmp_signed("<", x, y), x, y),
         )
-        # A row of NaN has no largest element; 0 is a valid index.
-        found = b.icmp_signed("<", first, far)
-        return b.select(found, first, splat(0, I32, lanes))
 
     return Reducer([lowest, lane_numbers], step, finish)
+
+
+def _is_nan(e: Emitter, x: Value) -> Value:
+    return e.ir.fcmp_unordered("uno", x, x)
 
 
 def emit_rows(e: Emitter, body: Body, thread: Value, threads: Value, scratch: Value) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -118,12 +118,13 @@ class Point:
         if node.op in LOWERINGS:
             operands = [self.values[o] for o in self.body.operands[node]]
             attrs = node.attrs
-            if node.op == "cast" and self.body.operands[node][0].tensor.dtype.startswith("u"):
+            if self.body.operands[node][-1].tensor.dtype.startswith("u"):
                 attrs = {**attrs, "unsigned": True}
             return LOWERINGS[node.op](self.e, attrs, *operands)
         access = self.body.access(node)
         leaf, axes = access.leaf, access.axes
-        if leaf in self.values:
+        # A value at hand is that of the point's own place, not of a transposed one.
+        if leaf in self.values and axes == tuple(range(len(axes))):
             return self.values[leaf]
         if leaf.op == "input":
             return self._load(leaf, self.body.pointers[leaf], axes)
@@ -240,6 +241,17 @@ class Point:
         if row_vector != len(row_shape) - 1:
             raise Unsupported(f"%{leaf.name}: gather with its rows transposed")
         return self.e.load(row(zero), dtype, self.valid or 0)
+
+    def store_all(self, outputs: Iterable[tuple[Node, Value]]) -> None:
+        """Writes the elements here of several nodes, each to its array.
+
+        All are computed first: one node's array may be what another node reads.
+        """
+        outputs = list(outputs)
+        for node, _ in outputs:
+            self.value(node)
+        for node, pointer in outputs:
+            self.store(node, pointer)
 
     def store(self, node: Node, pointer: Value) -> None:
         """Writes the node's elements here to a row-major array of its shape."""

@@ -17,7 +17,8 @@ def set_num_threads(count: int | None) -> None:
         ValueError: for a count below 1.
     """
     global _chosen  # noqa: PLW0603
-    if count is not None and (not isinstance(count, int) or count < 1):
+    whole = isinstance(count, int) and not isinstance(count, bool)
+    if count is not None and (not whole or count < 1):
         raise ValueError(f"set_num_threads: expected an int of at least 1, got {count!r}")
     _chosen = count
 
@@ -32,7 +33,7 @@ def num_threads() -> int:
         return _chosen
     given = os.environ.get(VARIABLE, "")
     if given:
-        if not given.isdigit() or int(given) < 1:
+        if not given.isdecimal() or int(given) < 1:
             raise ValueError(f"{VARIABLE}={given!r}: expected an int of at least 1")
         return int(given)
     if hasattr(os, "sched_getaffinity"):

@@ -21,6 +21,8 @@ def as_array(value: object, name: str) -> np.ndarray:
         TypeError: for object, string and other arrays that hold no numbers.
         ValueError: for no rows.
     """
+    if value is None:
+        raise ValueError(f"{name}: expected an array of numbers, got None")
     try:
         array = np.asarray(value)
     except ValueError:
@@ -30,10 +32,9 @@ def as_array(value: object, name: str) -> np.ndarray:
     elif not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype not in _KNOWN:
-        raise TypeError(
-            f"{name}: expected an array of numbers, got dtype {array.dtype}"
-            + ("; rows of different lengths make such arrays" if array.dtype == object else "")
-        )
+        hint = "; rows of different lengths make such arrays" if array.dtype == object else ""
+        got = f"dtype {array.dtype}{hint}" if array.ndim else f"a {type(value).__name__}"
+        raise TypeError(f"{name}: expected an array of numbers, got {got}")
     if array.ndim == 0:
         raise ValueError(f"{name}: expected an array with one row a sample, got a scalar")
     if not array.shape[0]:
@@ -195,9 +196,17 @@ def apply_class_weight(data: Data, class_weight: Mapping[int, float] | None) -> 
             "class_weight and sample_weight cannot both be given; multiply the class's weight "
             "into sample_weight"
         )
-    wrong = [key for key in class_weight if not isinstance(key, (int, np.integer))]
-    if wrong:
-        raise ValueError(f"class_weight: keys must be class numbers, got {wrong[0]!r}")
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(
+            "class_weight must be a dict of class numbers and weights, got "
+            f"{type(class_weight).__name__}"
+        )
+    for key, value in class_weight.items():
+        number = isinstance(value, (int, float, np.number))
+        if not isinstance(key, (int, np.integer)) or not number:
+            raise ValueError(
+                f"class_weight must map class numbers to weights, got {key!r}: {value!r}"
+            )
     labels = data.y
     if labels.ndim > 1:
         labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
@@ -231,7 +240,7 @@ def split_validation(data: Data, fraction: float) -> tuple[Data, Data]:
     Raises:
         ValueError: for a fraction that leaves either part empty.
     """
-    if not 0 < fraction < 1:
+    if not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
         raise ValueError(f"validation_split must be between 0 and 1, got {fraction!r}")
     at = int(np.floor(data.rows * (1.0 - fraction)))
     if at in (0, data.rows):
@@ -242,10 +251,10 @@ def split_validation(data: Data, fraction: float) -> tuple[Data, Data]:
     return data.part(0, at), data.part(at, data.rows)
 
 
-def positive(method: str, name: str, value: object) -> int:
-    """An argument checked to be an int of at least 1."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{method}: {name} must be an int of at least 1, got {value!r}")
+def positive(method: str, name: str, value: object, least: int = 1) -> int:
+    """An argument checked to be an int of at least 1, or `least`."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{method}: {name} must be an int of at least {least}, got {value!r}")
     return int(value)
 
 

@@ -61,7 +61,7 @@ class Model(Trainer):
                     f"layer {tensor.call.layer.name!r}"
                 )
         self._layers = _layers_by_depth(self.inputs, self.outputs)
-        self._sublayers = list(self._layers)
+
         self.built = True
         self._programs = {}
         self._fast: Any = None
@@ -70,6 +70,10 @@ class Model(Trainer):
     def layers(self) -> list[Layer]:
         """The layers, inputs first, by depth."""
         return list(self._layers)
+
+    @property
+    def _sublayers(self) -> list[Layer]:
+        return self.layers
 
     @property
     def output_structure(self) -> Any:
@@ -305,16 +309,22 @@ class Sequential(Model):
             return
         if not self._chain:
             raise ValueError(f"model {self.name!r} has no layers")
-        self._start = Input(tuple(input_shape)[1:])
-        output: Any = self._start
+        start = output = Input(tuple(input_shape)[1:])
         for layer in self._chain:
             output = layer(output)
-        self._connect(self._start, output)
+        self._start = start
+        self._connect(start, output)
 
     def prepare(self, x: object) -> None:
         """Builds the model for the shape of the first data that comes."""
-        if not self.built:
-            self.build((None, *np.asarray(x).shape[1:]))
+        if self.built:
+            return
+
+        if isinstance(x, (list, tuple)) and len(x) == 1 and hasattr(x[0], "shape"):
+            (x,) = x
+        symbolic = isinstance(x, (SymbolicTensor, Tensor))
+        shape = x.shape if symbolic else as_array(x, "x").shape  # type: ignore[attr-defined]
+        self.build((None, *(d if isinstance(d, int) else None for d in shape[1:])))
 
     def ensure_built(self, args: tuple[Any, ...]) -> None:
         if not self.built:

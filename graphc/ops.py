@@ -20,7 +20,7 @@ import numpy as np
 from graphc.ir.types import DTYPES, FLOATS, Dim, Shape, product, short_dtype
 from graphc.ir.types import divide as divide_dims
 
-from .trace import Tensor, Variable, current
+from .trace import Operand, Tensor, Variable, current
 
 TensorLike = Any  # Tensor, Variable, number, array, or a layer's symbolic tensor
 P = ParamSpec("P")
@@ -459,9 +459,9 @@ def power3(x: Tensor) -> Tensor:
 
 
 def _install_operators() -> None:
-    """Tensor's arithmetic is these functions; installed here, since trace.py is below this file."""
+    """Arithmetic is these functions; installed here, since trace.py is below this file."""
 
-    def reflected(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
+    def reflected(function: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
         return lambda self, other: function(other, self)
 
     pairs = {
@@ -469,14 +469,14 @@ def _install_operators() -> None:
         "matmul": matmul,
     }  # fmt: skip
     for name, function in pairs.items():
-        setattr(Tensor, f"__{name}__", function)
-        setattr(Tensor, f"__r{name}__", reflected(function))
+        setattr(Operand, f"__{name}__", function)
+        setattr(Operand, f"__r{name}__", reflected(function))
     others = {
         "lt": less, "le": less_equal, "gt": greater, "ge": greater_equal, "neg": negative,
         "abs": absolute,
     }  # fmt: skip
     for name, other in others.items():
-        setattr(Tensor, f"__{name}__", other)
+        setattr(Operand, f"__{name}__", other)
 
 
 _install_operators()

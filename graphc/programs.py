@@ -160,14 +160,14 @@ def _report(
     assert task.loss is not None
     y_pred, y_true, weight = results[0], data["y"], data.get("sample_weight")
     with trace.scope("loss"):
-        with _explained("loss", task.loss.name, y_true, y_pred):
+        with _explained("loss", task.loss.name, y_true, y_pred, weight):
             loss = task.loss(y_true, y_pred, weight)
         trace.output("loss", loss)
         rows = Tensor(trace.builder.node("size", dim=BATCH, dtype="f32"))
         task.tracker.update_state(loss, sample_weight=rows)
         trace.output("log/loss", task.tracker.result())
     for name, metric in task.all_metrics():
-        with trace.scope(name), _explained("metric", name, y_true, y_pred):
+        with trace.scope(name), _explained("metric", name, y_true, y_pred, weight):
             if metric in task.weighted_metrics:
                 metric.update_state(y_true, y_pred, sample_weight=weight)
             else:
@@ -176,17 +176,21 @@ def _report(
 
 
 @contextmanager
-def _explained(kind: str, name: str, y_true: Tensor, y_pred: Tensor) -> Iterator[None]:
+def _explained(
+    kind: str, name: str, y_true: Tensor, y_pred: Tensor, weight: Tensor | None
+) -> Iterator[None]:
     """Says in errors which loss or metric cannot take the data."""
     try:
         yield
     except ValueError as error:
-        y, output = (
-            tuple(None if isinstance(d, Size) else d for d in t.shape) for t in (y_true, y_pred)
-        )
+        given = {"y": y_true, "sample_weight": weight, "the model's output": y_pred}
+        shapes = [
+            f"{what} of shape {tuple(None if isinstance(d, Size) else d for d in tensor.shape)}"
+            for what, tensor in given.items()
+            if tensor is not None
+        ]
         raise ValueError(
-            f"y of shape {y} and the model's output of shape {output} do not fit {kind} {name!r}: "
-            f"{error}"
+            f"{', '.join(shapes[:-1])} and {shapes[-1]} do not fit {kind} {name!r}: {error}"
         ) from None
 
 

@@ -18,7 +18,26 @@ from graphc.passes.shapes import Builder
 _PACKAGE = str(Path(__file__).parent) + os.sep
 
 
-class Variable:
+class Operand:
+    """What arithmetic works on: `graphc.ops` installs its functions as the operators."""
+
+    __slots__ = ()
+    __array_ufunc__ = None  # NumPy arrays leave mixed arithmetic to this class
+
+    if TYPE_CHECKING:
+
+        def _binary(self, other: object) -> Tensor: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
+        __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+
+        def __neg__(self) -> Tensor: ...
+
+        __abs__ = __neg__
+
+
+class Variable(Operand):
     """State that programs read and update in place: weights, optimizer slots, accumulators.
 
     Args:
@@ -73,7 +92,7 @@ class Variable:
         return f"<Variable {self.name} {self.type}>"
 
 
-class Tensor:
+class Tensor(Operand):
     """A node under construction; what `graphc.ops` takes and returns. Supports arithmetic.
 
     `shape` has an int for each fixed dimension and a symbol (as `batch`) for each that is known
@@ -81,7 +100,6 @@ class Tensor:
     """
 
     __slots__ = ("node",)
-    __array_ufunc__ = None  # NumPy arrays leave mixed arithmetic to this class
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -112,16 +130,6 @@ class Tensor:
 
     def __iter__(self) -> Iterator[object]:
         raise TypeError("a symbolic tensor cannot be iterated over")
-
-    if TYPE_CHECKING:  # graphc.ops installs its functions as the operators
-
-        def _binary(self, other: object) -> Tensor: ...
-
-        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
-        __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = _binary
-        __lt__ = __le__ = __gt__ = __ge__ = _binary
-
-        def __neg__(self) -> Tensor: ...
 
 
 class Trace:

@@ -188,8 +188,9 @@ class Trainer(Layer):
         return task
 
     def _standardize(self, method: str, x: object, y: object, weight: object) -> Data:
-        task = self._check_task(method)
+        self._compiled(method)
         self.prepare(x)
+        task = self._check_task(method)
         data = standardize(x, y, weight, self.inputs, self.input_keys, self.name)
         assert task.loss is not None and data.y is not None
         classes = self.outputs[0].shape[-1]
@@ -242,6 +243,7 @@ class Trainer(Layer):
         data = self._standardize("fit", x, y, sample_weight)
         batch = positive("fit", "batch_size", 32 if batch_size is None else batch_size)
         positive("fit", "epochs", epochs)
+        positive("fit", "initial_epoch", initial_epoch, least=0)
         validation = None
         if validation_data is not None:
             validation = self._validation(validation_data)
@@ -256,7 +258,8 @@ class Trainer(Layer):
         if validation is not None:
             self._program("evaluate", validation)  # so that it fails before training does
         self.stop_training = False
-        with self._run_callbacks(callbacks, verbose, epochs, -(-data.rows // batch)) as calls:
+        steps = -(-data.rows // batch)
+        with self._run_callbacks(callbacks, verbose, epochs, steps, history=True) as calls:
             watch = LossWatch()
             calls.on_train_begin()
             logs: dict[str, float] = {}
@@ -275,11 +278,13 @@ class Trainer(Layer):
 
     @contextmanager
     def _run_callbacks(
-        self, callbacks: Any, verbose: int | str, epochs: int, steps: int
+        self, callbacks: Any, verbose: int | str, epochs: int, steps: int, history: bool = False
     ) -> Iterator[CallbackList]:
         """The callbacks of a run, closed at its end, also when it is broken off."""
+        if verbose not in (0, 1, 2, "auto"):
+            raise ValueError(f"verbose must be 0, 1, 2 or 'auto', got {verbose!r}")
         calls = CallbackList(
-            callbacks, add_history=True, add_progbar=verbose != 0, model=self,
+            callbacks, add_history=history, add_progbar=verbose != 0, model=self,
             verbose=1 if verbose == "auto" else verbose, epochs=epochs, steps=steps,
         )  # fmt: skip
         try:
@@ -294,7 +299,10 @@ class Trainer(Layer):
                 f"{type(given).__name__}"
             )
         x, y, *rest = given
-        return self._standardize("validation_data", x, y, rest[0] if rest else None)
+        try:
+            return self._standardize("fit", x, y, rest[0] if rest else None)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {error}") from None
 
     def _train_epoch(
         self, program: Executable, data: Data, batch: int, shuffle: bool, calls: CallbackList,

@@ -8,7 +8,6 @@ disk leaves the old file.
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import numpy as np
 
 from .layers.base import InputLayer, Layer
 from .trace import Variable
+from .utils import snake_case
 
 
 def _groups(layers: list[Layer], prefix: str = "layers") -> Iterator[tuple[str, list[Variable]]]:
@@ -27,15 +27,25 @@ def _groups(layers: list[Layer], prefix: str = "layers") -> Iterator[tuple[str, 
     for layer in layers:
         if isinstance(layer, InputLayer):
             continue
-        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(layer).__name__).lower()
+        snake = snake_case(type(layer).__name__)
         snake = {"model": "functional"}.get(snake, snake)
         count = counts[snake]
         counts[snake] += 1
         group = f"{prefix}/{snake}_{count}" if count else f"{prefix}/{snake}"
-        yield f"{group}/vars", layer._own_weights
-        if layer._sublayers:
-            nested = layer.layers if hasattr(layer, "layers") else layer._sublayers
-            yield from _groups(nested, f"{group}/layers")
+        yield from _groups_within(layer, group)
+
+
+def _groups_within(layer: Layer, group: str) -> Iterator[tuple[str, list[Variable]]]:
+    """A layer's own group, then those of a model's layers, or of a layer's attributes."""
+    yield f"{group}/vars", layer._own_weights
+    if hasattr(layer, "layers"):
+        yield from _groups(layer.layers, f"{group}/layers")
+        return
+    for name, inner in layer.attached().items():
+        if isinstance(inner, Layer):
+            yield from _groups_within(inner, f"{group}/{name}")
+        else:
+            yield from _groups(inner, f"{group}/{name}")
 
 
 def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:

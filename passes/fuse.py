@@ -24,19 +24,12 @@ from dataclasses import dataclass, field
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import OPS, REDUCTIONS
-from graphc.ir.types import Shape, TensorType
+from graphc.ir.types import Shape
 
-from .shapes import Builder
+from .legalize import FREE, is_view, legalize, reduced_axes, squeeze
 
-# Made again in each kernel that reads them: they cost nothing there, and memory otherwise.
-FREE = frozenset({"const", "iota", "size", "broadcast"})
 # Read their operands at other places than their own element's: operands must be in memory.
 LOADS = frozenset({"transpose", "gather"})
-
-
-def squeeze(shape: Shape) -> Shape:
-    """The shape without its sizes of 1."""
-    return tuple(dim for dim in shape if dim != 1)
 
 
 @dataclass(eq=False)
@@ -50,19 +43,6 @@ class Group:
     members: set[Node] = field(default_factory=set)
 
 
-def reduced_axes(node: Node) -> tuple[int, ...]:
-    """The axes that a reduction takes away."""
-    axis = node.attrs.get("axis")
-    return (axis,) if isinstance(axis, int) else node.attrs["axes"]
-
-
-def _is_view(graph: Graph, node: Node) -> bool:
-    """A reshape that changes more than sizes of 1: another view of its operand's memory."""
-    return node.op == "reshape" and squeeze(node.tensor.shape) != squeeze(
-        graph.operands(node)[0].tensor.shape
-    )
-
-
 class Fuser:
     """Forms the groups of a legalised graph."""
 
@@ -72,7 +52,7 @@ class Fuser:
         self.users = {node: graph.users(node) for node in graph.nx}
         self.group: dict[Node, Group] = {}
         self.results = set(graph.outputs.values())
-        self.views = {node for node in graph.nx if _is_view(graph, node)}
+        self.views = {node for node in graph.nx if is_view(graph, node)}
 
     def outside(self, node: Node) -> bool:
         """Whether the node never is a member of a kernel by itself."""
@@ -263,50 +243,6 @@ class Fuser:
                 if reader in group.members and not self._fits(member, reader, how, group):
                     return False
         return True
-
-
-def legalize(graph: Graph) -> Graph:
-    """Brings a graph to what kernels can do.
-
-    A reduction over several axes that cannot be one kernel becomes two; results that no kernel
-    would write (inputs, constants, views, a result under its second name) become copies.
-    """
-    builder = Builder(Graph(graph.name))
-    result = builder.graph
-    new: dict[Node, Node] = {}
-    for node in graph.nodes():
-        operands = [new[o] for o in graph.operands(node)]
-        builder.scope = node.scope
-        if node.op in REDUCTIONS and (first := _first_axes(node, operands[0].tensor)):
-            inner = builder.node(node.op, operands[0], axes=first)
-            rest = tuple(a for a in reduced_axes(node) if a not in first)
-            new[node] = builder.node(node.op, inner, axes=rest)
-        else:
-            new[node] = result.import_node(node, operands)
-    for name, node in graph.outputs.items():
-        target = new[node]
-        builder.scope = node.scope
-        alone = target.op != "input" and target.op not in FREE and not _is_view(result, target)
-        if not alone or target in result.outputs.values():
-            target = builder.node("copy", target)
-        result.outputs[name] = target
-    return result
-
-
-def _first_axes(node: Node, operand: TensorType) -> tuple[int, ...] | None:
-    """The axes to reduce in a kernel of their own first, if one kernel cannot do all of them."""
-    axes = reduced_axes(node)
-    rank = operand.rank
-    trailing: list[int] = []
-    while rank - 1 - len(trailing) in axes:
-        trailing.insert(0, rank - 1 - len(trailing))
-    whole = squeeze(operand.shape)
-    if node.op == "argmax" or not trailing:
-        return None
-    if len(trailing) < len(axes):
-        return tuple(trailing)
-    # All of several axes: rows in parallel first, then over the rows' results.
-    return (rank - 1,) if len(axes) == rank and len(whole) > 1 and operand.shape[-1] != 1 else None
 
 
 def fuse(graph: Graph) -> Graph:

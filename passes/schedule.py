@@ -12,6 +12,8 @@ import networkx as nx
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import OPS, REDUCTIONS
 
+from .legalize import squeeze
+
 
 def reading_kernels(graph: Graph, node: Node) -> list[Node]:
     """The kernels that read a value, through views and items too."""
@@ -41,9 +43,9 @@ def _only_own_element(graph: Graph, kernel: Node, state: Node) -> bool:
         elif operand.op == "reshape" and state in graph.nx.predecessors(operand):
             return False
     # A row's values are read again after the row's reductions, when some are already written.
+    own = squeeze(state.tensor.shape)
     return not any(
-        n.op in REDUCTIONS and body.operands(n)[0].tensor.shape == state.tensor.shape
-        for n in body.nx
+        n.op in REDUCTIONS and squeeze(body.operands(n)[0].tensor.shape) == own for n in body.nx
     )
 
 
@@ -69,7 +71,8 @@ def _dependences(graph: Graph) -> tuple[nx.DiGraph, set[str]]:
 
 
 def _with_copies(graph: Graph, names: set[str]) -> Graph:
-    """The graph with these outputs going through a kernel that copies."""
+    """A copy of the graph with these outputs going through a kernel that copies."""
+    graph, _ = graph.copy()
     for name in sorted(names):
         value = graph.outputs[name]
         body = Graph(f"copy_{name}")

@@ -17,7 +17,7 @@ from graphc.ir.interpret import MEANING
 from graphc.ir.ops import OPS
 from graphc.ir.types import DTYPES, TensorType
 
-from .shapes import Builder
+from .shapes import Builder, infer
 
 Attrs = Attributes
 Rule = Callable[..., "Node | None"]
@@ -245,6 +245,12 @@ def _reduce_nothing(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
     return None
 
 
+def _argmax_of_one(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
+    """argmax along an axis of size 1 = 0"""
+    result = infer("argmax", [x.tensor], attrs)
+    return s.full(0, result) if x.tensor.shape[attrs["axis"]] == 1 else None  # type: ignore[call-overload]
+
+
 def _sum_of_full(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
     """reduce_sum(broadcast(scalar)) over all axes = scalar * size"""
     inner = s.match(x, "broadcast")
@@ -283,20 +289,24 @@ def _softmax_parts(s: Simplifier, p: Node) -> tuple[Node, Node] | None:
     if not quotient or not e or not spread:
         return None
     total = s.match(spread[0], "reduce_sum")
-    last = spread[0].attrs.get("axes") == (p.tensor.rank - 1,)
-    if not total or total[0] is not quotient[0] or not last:
+    if not total or total[0] is not quotient[0] or not _along_rows(spread[0], quotient[1]):
         return None
     return e[0], spread[0]
+
+
+def _along_rows(total: Node, spread: Node) -> bool:
+    """Whether a sum over the last axis is repeated along that axis, and not along another."""
+    last = spread.tensor.rank - 1
+    return total.attrs["axes"] == (last,) and spread.attrs["axes"] == tuple(range(last))
 
 
 def _normalised_softmax(s: Simplifier, _: Attrs, x: Node, y: Node) -> Node | None:
     """softmax(z) / sum(softmax(z)) = softmax(z)"""
     spread = s.match(y, "broadcast")
     total = s.match(spread[0], "reduce_sum") if spread else None
-    if total and total[0] is x and (parts := _softmax_parts(s, x)):
-        axes = parts[1].attrs["axes"]
-        return x if spread and spread[0].attrs["axes"] == axes else None
-    return None
+    if not spread or not total or total[0] is not x or not _along_rows(spread[0], y):
+        return None
+    return x if _softmax_parts(s, x) else None
 
 
 def _unclipped(s: Simplifier, x: Node) -> Node:
@@ -357,6 +367,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "reduce_sum": (_reduce_nothing, _sum_of_full),
     "reduce_max": (_reduce_nothing,),
     "reduce_min": (_reduce_nothing,),
+    "argmax": (_argmax_of_one,),
     "size": (_known_size,),
     "matmul": (_matmul_of_transpose,),
 }

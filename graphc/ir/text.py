@@ -9,7 +9,8 @@ One line a node, operands before users:
       return y=%z
     }
 
-A body graph is an attribute printed in braces of its own. `//` starts a comment.
+A body graph is an attribute printed in braces of its own. Names that are not plain words are
+quoted: %"my layer/kernel". `//` starts a comment.
 """
 
 from __future__ import annotations
@@ -27,24 +28,32 @@ from .types import DTYPES, Dim, NodeType, Size, TensorType, short_dtype
 
 def to_text(graph: Graph, indent: str = "") -> str:
     """The complete text form of a graph; parses back to an equal one."""
-    lines = [f"graph {graph.name} {{"]
+    lines = [f"graph {_key(graph.name)} {{"]
     lines += [f"{indent}  {_line(graph, node, indent + '  ')}" for node in graph.nodes()]
-    results = ", ".join(f"{_key(name)}=%{node.name}" for name, node in graph.outputs.items())
+    results = ", ".join(f"{_key(name)}={_reference(node)}" for name, node in graph.outputs.items())
     lines += [f"{indent}  return {results}".rstrip(), indent + "}"]
     return "\n".join(lines) + ("" if indent else "\n")
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(_NAME, name) else json.dumps(name)
+    """A name as the parser reads it back: quoted unless it is one token by itself."""
+    match = _TOKEN.fullmatch(name)
+    return name if match and match.lastgroup == "name" else json.dumps(name)
+
+
+def _reference(node: Node) -> str:
+    plain = re.fullmatch(r"[\w./-]+", node.name)
+    return f"%{node.name}" if plain else f"%{json.dumps(node.name)}"
 
 
 def _line(graph: Graph, node: Node, indent: str) -> str:
-    operands = ", ".join(f"%{o.name}" for o in graph.operands(node))
+    operands = ", ".join(map(_reference, graph.operands(node)))
     attrs = ", ".join(f"{key}={_value(v, indent)}" for key, v in node.attrs.items())
-    line = f"%{node.name} = {node.op}({operands}){f' {{{attrs}}}' if attrs else ''}"
+    line = f"{_reference(node)} = {node.op}({operands}){f' {{{attrs}}}' if attrs else ''}"
     line += f" : {_type(node.type)}"
     if node.scope.layer or node.scope.phase != "forward":
-        line += f"  @{node.scope}"
+        layer = _key(node.scope.layer) if node.scope.layer else ""
+        line += f"  @{layer}:{node.scope.phase}"
     if node.scope.where:
         line += f"  {json.dumps(node.scope.where)}"
     return line
@@ -62,22 +71,23 @@ def _value(value: object, indent: str) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
     if isinstance(value, np.ndarray):
-        numbers = ", ".join(_value(v, indent) for v in value.ravel().tolist())
-        return f"array({TensorType(short_dtype(value.dtype), value.shape)}, {numbers})"
+        parts = [str(TensorType(short_dtype(value.dtype), value.shape))]
+        parts += [_value(v, indent) for v in value.ravel().tolist()]
+        return f"array({', '.join(parts)})"
     if isinstance(value, Graph):
         return to_text(value, indent)
     return str(value)  # int, float (repr round-trips), Size
 
 
-_NAME = r"[A-Za-z_][\w./-]*"
+_BLANK = re.compile(r"(?:\s|//[^\n]*)*")
 _TOKEN = re.compile(
-    rf"""\s*(?://[^\n]*\n\s*)*(?:
+    r"""
     (?P<string>"(?:[^"\\]|\\.)*")
-  | (?P<number>-?(?:inf\b|nan\b|\d+\.\d*(?:e[+-]?\d+)?|\d+(?:e[+-]?\d+)?))
-  | (?P<value>%[\w./-]+)
-  | (?P<name>{_NAME})
-  | (?P<mark>[{{}}()\[\]=,:@*])
-)""",
+  | (?P<number>-?(?:(?:inf|nan)(?![\w./-])|\d+\.\d*(?:e[+-]?\d+)?|\d+(?:e[+-]?\d+)?))
+  | (?P<value>%(?:[\w./-]+|"(?:[^"\\]|\\.)*"))
+  | (?P<name>[A-Za-z_][\w./-]*)
+  | (?P<mark>[{}()\[\]=,:@*])
+""",
     re.VERBOSE,
 )
 
@@ -90,20 +100,18 @@ class _Parser:
 
     def _tokenise(self, text: str) -> Iterator[tuple[str, str, int]]:
         at = 0
-        end = len(re.sub(r"(?:\s|//[^\n]*(?:\n|$))+$", "", text))
-        while at < end:
+        while (at := _skip_blanks(text, at)) < len(text):
             match = _TOKEN.match(text, at)
             if match is None:
-                raise self.error(f"unexpected character {text[at:].lstrip()[:1]!r}", at)
-            kind = match.lastgroup or ""
-            yield kind, match[kind], match.start(kind)
+                raise self.error(f"unexpected character {text[at]!r}", at)
+            yield match.lastgroup or "", match[0], at
             at = match.end()
 
     def error(self, message: str, at: int | None = None) -> GraphError:
         if at is None:
             at = self.tokens[min(self.at, len(self.tokens) - 1)][2] if self.tokens else 0
         line = self.text.count("\n", 0, at) + 1
-        shown = self.text.splitlines()[line - 1].strip() if self.text else ""
+        shown = self.text.split("\n")[line - 1].strip()
         return GraphError(f"line {line}: {message}\n    {shown}")
 
     def peek(self, *marks: str) -> bool:
@@ -127,20 +135,47 @@ class _Parser:
         self.at += 1
         return self.tokens[self.at - 1][1]
 
+    def refuse(self, message: str) -> GraphError:
+        """The error of a token just taken."""
+        self.at -= 1
+        return self.error(message)
+
+    def string(self, what: str) -> str:
+        return self.unquoted(self.take("string", what))
+
+    def unquoted(self, text: str) -> str:
+        try:
+            return str(json.loads(text, strict=False))
+        except json.JSONDecodeError as error:
+            raise self.refuse(f"not a string: {error.msg}") from None
+
+    def name(self, what: str) -> str:
+        """A name, quoted or not."""
+        quoted = self.at < len(self.tokens) and self.tokens[self.at][0] == "string"
+        return self.string(what) if quoted else self.take("name", what)
+
+    def reference(self, what: str) -> str:
+        """A node's name."""
+        name = self.take("value", what)[1:]
+        return self.unquoted(name) if name.startswith('"') else name
+
+    def integer(self) -> int:
+        number = self.take("number", "an integer")
+        if not re.fullmatch(r"-?\d+", number):
+            raise self.refuse(f"expected an integer, got {number!r}")
+        return int(number)
+
     def graph(self) -> Graph:
         self.expect("graph")
-        graph = Graph(self.take("name", "the graph's name"))
+        graph = Graph(self.name("the graph's name"))
         self.expect("{")
         while not self.peek("return"):
             self.node(graph)
         self.expect("return")
         while not self.peek("}"):
-            quoted = self.tokens[self.at][0] == "string"
-            name = (
-                json.loads(self.take("string", "a name"))
-                if quoted
-                else self.take("name", "an output's name")
-            )
+            name = self.name("an output's name")
+            if name in graph.outputs:
+                raise self.refuse(f"output {name!r} is given twice")
             self.expect("=")
             graph.outputs[name] = self.operand(graph)
             if not self.accept(","):
@@ -149,20 +184,18 @@ class _Parser:
         return graph
 
     def operand(self, graph: Graph) -> Node:
-        name = self.take("value", "a value such as %x")[1:]
+        name = self.reference("a value such as %x")
         if name not in graph:
-            self.at -= 1
-            raise self.error(f"%{name} is read before it is defined")
+            raise self.refuse(f"%{name} is read before it is defined")
         return graph[name]
 
     def node(self, graph: Graph) -> None:
         start = self.at
-        name = self.take("value", "a node such as %x, or return")[1:]
+        name = self.reference("a node such as %x, or return")
         self.expect("=")
         op = self.take("name", "an op")
         if op not in OPS:
-            self.at -= 1
-            raise self.error(f"unknown op {op!r}")
+            raise self.refuse(f"unknown op {op!r}")
         self.expect("(")
         operands = []
         while not self.accept(")"):
@@ -173,6 +206,8 @@ class _Parser:
         if self.accept("{"):
             while not self.accept("}"):
                 key = self.take("name", "an attribute's name")
+                if key in attrs:
+                    raise self.refuse(f"attribute {key!r} is given twice")
                 self.expect("=")
                 attrs[key] = self.value(op, key)
                 if not self.peek("}"):
@@ -181,12 +216,11 @@ class _Parser:
         type_ = self.type()
         scope = Scope()
         if self.accept("@"):
-            layer = self.take("name", "a layer") if not self.peek(":") else ""
+            layer = self.name("a layer") if not self.peek(":") else ""
             self.expect(":")
             scope = Scope(layer, self.take("name", "a phase"))
         if self.at < len(self.tokens) and self.tokens[self.at][0] == "string":
-            where = json.loads(self.take("string", "a place"))
-            scope = Scope(scope.layer, scope.phase, where)
+            scope = Scope(scope.layer, scope.phase, self.string("a place"))
         try:
             graph.add(op, operands, attrs, type=type_, scope=scope, name=name)
         except GraphError as error:
@@ -196,9 +230,10 @@ class _Parser:
     def value(self, op: str, key: str) -> object:
         kind = OPS[op].attributes.get(key) or ANNOTATIONS.get(key)
         if kind is None:
-            raise self.error(f"{op} has no attribute {key!r}")
+            self.at -= 1
+            raise self.refuse(f"{op} has no attribute {key!r}")
         if kind == "str":
-            return json.loads(self.take("string", "a string"))
+            return self.string("a string")
         if kind == "bool":
             return self.boolean()
         if kind == "dtype":
@@ -210,7 +245,7 @@ class _Parser:
         if kind == "graph":
             return self.graph()
         if kind == "int":
-            return int(self.take("number", "an integer"))
+            return self.integer()
         return self.scalar()
 
     def scalar(self) -> object:
@@ -219,14 +254,18 @@ class _Parser:
         if not self.accept("array"):
             number = self.take("number", "a number")
             return int(number) if re.fullmatch(r"-?\d+", number) else float(number)
+        start = self.at
         self.expect("(")
-        type_ = self.type()
-        assert isinstance(type_, TensorType)
+        type_ = TensorType(self.dtype(), self.dims())
         numbers = []
         while self.accept(","):
             numbers.append(self.scalar())
         self.expect(")")
-        return np.array(numbers, DTYPES[type_.dtype]).reshape(type_.shape)  # type: ignore[arg-type]
+        try:
+            return _array(type_, numbers)
+        except GraphError as error:
+            self.at = start
+            raise self.error(str(error)) from None
 
     def boolean(self) -> bool:
         if not self.peek("true", "false"):
@@ -236,15 +275,14 @@ class _Parser:
     def dtype(self) -> str:
         name = self.take("name", "a dtype")
         if name not in DTYPES:
-            self.at -= 1
-            raise self.error(f"unknown dtype {name!r}; expected one of {', '.join(DTYPES)}")
+            raise self.refuse(f"unknown dtype {name!r}; expected one of {', '.join(DTYPES)}")
         return name
 
     def dim(self) -> Dim:
         factor, symbols = 1, []
         while True:
             if self.tokens[self.at][0] == "number":
-                factor *= int(self.take("number", "a size"))
+                factor *= self.integer()
             else:
                 symbols.append(self.take("name", "a dimension: an int or a symbol"))
             if not self.accept("*"):
@@ -268,6 +306,23 @@ class _Parser:
                     self.expect(",")
             return tuple(types)
         return TensorType(self.dtype(), self.dims())
+
+
+def _skip_blanks(text: str, at: int) -> int:
+    blanks = _BLANK.match(text, at)
+    return blanks.end() if blanks else at
+
+
+def _array(type_: TensorType, numbers: list[object]) -> np.ndarray:
+    shape = type_.shape
+    if any(isinstance(dim, Size) for dim in shape):
+        raise GraphError(f"an array's shape must be of ints; got {type_}")
+    if len(numbers) != type_.elements:
+        raise GraphError(f"array of {type_} with {len(numbers)} numbers")
+    try:
+        return np.array(numbers, DTYPES[type_.dtype]).reshape(shape)  # type: ignore[arg-type]
+    except (ValueError, OverflowError):
+        raise GraphError(f"numbers of the array do not fit {type_.dtype}") from None
 
 
 def parse(text: str) -> Graph:

@@ -13,7 +13,6 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "bool": (bool,),
     "str": (str,),
-    "dtype": (str,),
     "dim": (int, Size),
     "scalar": (bool, int, float, np.ndarray),
     "graph": (Graph,),
@@ -42,6 +41,8 @@ def verify(graph: Graph) -> None:
 
 
 def _verify_node(graph: Graph, node: Node) -> None:
+    if node.name not in graph or graph[node.name] is not node:
+        raise GraphError("rule: the name is the node's alone")
     if node.op not in OPS:
         raise GraphError("rule: the op is in the op set")
     op = OPS[node.op]
@@ -56,7 +57,9 @@ def _verify_node(graph: Graph, node: Node) -> None:
             raise GraphError(f"rule: attribute {key!r} ({kind}) is required")
         _verify_attribute(key, kind, node.attrs[key])
     for key in node.attrs:
-        if key not in op.attributes and key not in ANNOTATIONS:
+        if key in ANNOTATIONS:
+            _verify_attribute(key, ANNOTATIONS[key], node.attrs[key])
+        elif key not in op.attributes:
             raise GraphError(f"rule: no attribute {key!r}")
     types = (node.type,) if isinstance(node.type, TensorType) else node.type
     for type_ in types:
@@ -66,6 +69,8 @@ def _verify_node(graph: Graph, node: Node) -> None:
         raise GraphError(f"rule: role is one of {', '.join(ROLES)}; got {node.attrs['role']!r}")
     if node.op == "fused":
         _verify_body(graph, node)
+    elif node.op == "item":
+        _verify_item(graph, node)
 
 
 def _verify_attribute(key: str, kind: str, value: object) -> None:
@@ -74,6 +79,8 @@ def _verify_attribute(key: str, kind: str, value: object) -> None:
         ok = isinstance(value, tuple) and all(isinstance(v, allowed) for v in value)
     elif kind == "int":
         ok = isinstance(value, int) and not isinstance(value, bool)
+    elif kind == "dtype":
+        ok = isinstance(value, str) and value in DTYPES
     else:
         ok = isinstance(value, _KINDS[kind])
     if not ok:
@@ -92,6 +99,16 @@ def _verify_body(graph: Graph, node: Node) -> None:
     if node.type != results:
         raise GraphError(f"rule: the type is the body's results {results}; got {node.type}")
     verify(body)
+
+
+def _verify_item(graph: Graph, node: Node) -> None:
+    (source,) = graph.operands(node)
+    index, types = node.attrs["index"], source.type
+    assert isinstance(index, int)
+    if isinstance(types, TensorType) or not 0 <= index < len(types):
+        raise GraphError(f"rule: index is that of one of several results; got {index} of {types}")
+    if node.type != types[index]:
+        raise GraphError(f"rule: the type is the result's, {types[index]}; got {node.type}")
 
 
 def equal(a: Graph, b: Graph) -> bool:

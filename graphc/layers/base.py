@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,14 @@ import numpy as np
 from graphc import initializers
 from graphc.ir.types import DTYPES, Size, TensorType, short_dtype
 from graphc.trace import Tensor, Trace, Variable, current, users_line
+from graphc.utils import snake_case
 
 _counts: Counter[str] = Counter()
 
 
 def automatic_name(class_name: str) -> str:
     """Keras's names: Dense -> dense, dense_1 ...; ReLU -> re_lu."""
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
+    snake = snake_case(class_name)
     count = _counts[snake]
     _counts[snake] += 1
     return f"{snake}_{count}" if count else snake
@@ -176,14 +176,21 @@ class Layer:
                 f"{type(self).__name__}: unknown argument {', '.join(map(repr, sorted(kwargs)))}"
             )
         self._own_weights: list[Variable] = []
-        self._sublayers: list[Layer] = []
+
         self._calls: list[LayerCall] = []
 
-    def __setattr__(self, name: str, value: object) -> None:
-        for part in flatten(value) if not name.startswith("_") else []:
-            if isinstance(part, Layer) and part not in self._sublayers:
-                self._sublayers.append(part)
-        super().__setattr__(name, value)
+    def attached(self) -> dict[str, Layer | list[Layer]]:
+        """The layers among the attributes, and in lists and dicts that are attributes, by name."""
+        found: dict[str, Layer | list[Layer]] = {}
+        for name, value in vars(self).items():
+            parts = [p for p in flatten(value) if isinstance(p, Layer) and p is not self]
+            if parts:
+                found[name] = value if isinstance(value, Layer) else parts
+        return found
+
+    @property
+    def _sublayers(self) -> list[Layer]:
+        return list(dict.fromkeys(flatten(self.attached())))
 
     # What subclasses define.
 

@@ -90,6 +90,7 @@ CASES = [
     Case("bce-smooth", BCE_SMOOTH, metric=BCE, **BINARY),
     Case("bce-smooth-logits", BCE_BOTH, metric="mse", **BINARY | {"output": "linear"}),
     Case("cce", **CLASSES, single_steps=12),
+    # Keras on TensorFlow takes the sigmoid's logits here, and differs from JAX and PyTorch.
     Case("cce-not-normalised", **CLASSES | {"output": "sigmoid"}),
     Case("cce-logits", **CLASSES | {"loss": CCE_LOGITS, "metric": CCE_LOGITS, "output": "linear"}),
     Case("cce-smooth", **CLASSES | {"loss": CCE_SMOOTH}),

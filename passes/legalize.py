@@ -1,0 +1,133 @@
+"""Legalisation: brings a graph to what single kernels can do, before fusion forms them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graphc.ir.graph import Graph, Node
+from graphc.ir.ops import REDUCTIONS
+from graphc.ir.types import Shape
+
+from .shapes import Builder
+
+# Made again in each kernel that reads them: they cost nothing there, and memory otherwise.
+FREE = frozenset({"const", "iota", "size", "broadcast"})
+# Read all operands at places of their own choice: operands must be in memory, in their own order.
+ADDRESSES = frozenset({"matmul", "gather"})
+
+
+def squeeze(shape: Shape) -> Shape:
+    """The shape without its sizes of 1."""
+    return tuple(dim for dim in shape if dim != 1)
+
+
+def reduced_axes(node: Node) -> tuple[int, ...]:
+    """The axes that a reduction takes away."""
+    axis = node.attrs.get("axis")
+    return (axis,) if isinstance(axis, int) else node.attrs["axes"]  # type: ignore[return-value]
+
+
+def is_view(graph: Graph, node: Node) -> bool:
+    """A reshape that is another view of its operand's memory.
+
+    One that only adds or drops sizes of 1 changes nothing within a kernel, and is a member of one
+    unless its operand is in memory anyway.
+    """
+    if node.op != "reshape":
+        return False
+    (operand,) = graph.operands(node)
+    same = squeeze(node.tensor.shape) == squeeze(operand.tensor.shape)
+    return not same or operand.op == "input" or is_view(graph, operand)
+
+
+def legalize(graph: Graph) -> Graph:
+    """Brings a graph to what kernels can do.
+
+    - A reduction over several axes that cannot be one kernel becomes two.
+    - argmax is along the last axis.
+    - What views, contractions and gathers read is in memory: what fusion would make again in
+      each reader is copied for them.
+    - Results that no kernel would write (inputs, constants, views, a result under its second
+      name) are copied.
+    """
+    legalizer = _Legalizer(graph)
+    result, new = legalizer.result, {}
+    for node in graph.nodes():
+        new[node] = legalizer.node(node, [new[o] for o in graph.operands(node)])
+    for name, node in graph.outputs.items():
+        target = new[node]
+        legalizer.builder.scope = node.scope
+        alone = target.op != "input" and target.op not in FREE and not is_view(result, target)
+        if not alone or target in result.outputs.values():
+            target = legalizer.builder.node("copy", target)
+        result.outputs[name] = target
+    return result
+
+
+class _Legalizer:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.result = Graph(graph.name)
+        self.builder = Builder(self.result)
+        self.copies: dict[Node, Node] = {}
+
+    def node(self, node: Node, operands: Sequence[Node]) -> Node:
+        """The legal node for a node over operands that are legal already."""
+        self.builder.scope = node.scope
+        if node.op == "argmax":
+            return self._argmax(node, operands[0])
+        if node.op in REDUCTIONS:
+            return self._reduce(node, operands[0])
+        if node.op in ADDRESSES or is_view(self.graph, node):
+            operands = [self._in_memory(operand) for operand in operands]
+        return self.result.import_node(node, operands)
+
+    def _in_memory(self, node: Node) -> Node:
+        """The node, or a copy of what has no memory of its own."""
+        if node.op not in FREE:
+            return node
+        if node not in self.copies:
+            self.copies[node] = self.builder.node("copy", node)
+        return self.copies[node]
+
+    def _argmax(self, node: Node, x: Node) -> Node:
+        """The rows' kernels find it along the last axis."""
+        axis = node.attrs["axis"]
+        assert isinstance(axis, int)
+        last = x.tensor.rank - 1
+        if all(dim == 1 for dim in x.tensor.shape[axis + 1 :]):
+            return self.result.import_node(node, (x,))
+        permutation = (*(a for a in range(last + 1) if a != axis), axis)
+        turned = self.builder.node("transpose", x, permutation=permutation)
+        return self.result.import_node(node, (turned,), axis=last)
+
+    def _reduce(self, node: Node, x: Node) -> Node:
+        """Sizes of 1 are dropped; then the axes that one kernel can do, then the others."""
+        axes, shape = reduced_axes(node), x.tensor.shape
+        units = [a for a in axes if shape[a] == 1]
+        if units:
+            x = self.builder.reshape(x, [d for a, d in enumerate(shape) if a not in units])
+            axes = _without(axes, units)
+        if first := _first_axes(axes, x.tensor.shape):
+            x = self.builder.node(node.op, x, axes=first)
+            axes = _without(axes, first)
+        return self.result.import_node(node, (x,), axes=axes) if axes else x
+
+
+def _without(axes: Sequence[int], gone: Sequence[int]) -> tuple[int, ...]:
+    """The axes as they are numbered when some are gone."""
+    return tuple(a - sum(g < a for g in gone) for a in axes if a not in gone)
+
+
+def _first_axes(axes: tuple[int, ...], shape: Shape) -> tuple[int, ...] | None:
+    """The axes to reduce in a kernel of their own first, if one kernel cannot do all of them."""
+    last = len(shape) - 1
+    trailing: list[int] = []
+    while last - len(trailing) in axes:
+        trailing.insert(0, last - len(trailing))
+    if not trailing:
+        return None
+    if len(trailing) < len(axes):
+        return tuple(trailing)
+    # All of several axes: rows in parallel first, then over the rows' results.
+    return (last,) if len(axes) == last + 1 > 1 else None

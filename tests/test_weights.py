@@ -1,0 +1,265 @@
+"""Weights: their order, setting, counting, showing, and files of them."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from graphc import layers, models, utils
+
+Array = np.ndarray
+
+
+def small() -> Any:
+    return models.Sequential(
+        [layers.Input((3,)), layers.Dense(4), layers.Dropout(0.5), layers.Dense(2, use_bias=False)]
+    )
+
+
+def branches() -> Any:
+    x = layers.Input((3,))
+    first = layers.Dense(2, name="first")(x)
+    second = layers.Dense(5, name="second")(x)
+    return models.Model(x, [layers.Dense(7, name="third")(second), first])
+
+
+def nested() -> Any:
+    inner = models.Sequential([layers.Input((3,)), layers.Dense(4), layers.Dense(2)])
+    x, y = layers.Input((3,)), layers.Input((2,))
+    other = models.Model(y, layers.Dense(6)(y))
+    return models.Model(x, layers.Dense(1)(other(inner(x))))
+
+
+def shapes(model: Any) -> list[tuple[int, ...]]:
+    return [w.shape for w in model.get_weights()]
+
+
+def test_order_is_by_depth() -> None:
+    assert shapes(small()) == [(3, 4), (4,), (4, 2)]
+    # Observed with Keras 3.15: layers further from the outputs come first.
+    assert shapes(branches()) == [(3, 5), (5,), (5, 7), (7,), (3, 2), (2,)]
+    assert shapes(nested()) == [(3, 4), (4,), (4, 2), (2,), (2, 6), (6,), (6, 1), (1,)]
+
+
+class Scale(layers.Layer):
+    """A layer with weights of both kinds and another layer inside."""
+
+    def build(self, input_shape: Any) -> None:
+        self.count = self.add_weight((), "zeros", trainable=False, name="count")
+        self.factor = self.add_weight((input_shape[-1],), "ones", name="factor")
+        self.inner = layers.Dense(input_shape[-1], use_bias=False)
+
+    def call(self, inputs: Any) -> Any:
+        return self.inner(inputs * self.factor) + self.count
+
+
+def test_kinds_of_weights() -> None:
+    layer = Scale()
+    model = models.Sequential([layers.Input((3,)), layer])
+    names = {
+        kind: [w.name.rpartition("/")[2] for w in getattr(model, kind)]
+        for kind in ("weights", "trainable_weights", "non_trainable_weights")
+    }
+    assert names == {
+        "weights": ["factor", "count", "kernel"],
+        "trainable_weights": ["factor", "kernel"],
+        "non_trainable_weights": ["count"],
+    }
+    layer.trainable = False
+    assert model.trainable_weights == [] and len(model.non_trainable_weights) == 3
+    assert model.count_params() == layer.count_params() == 13
+
+
+def test_set_weights_copies() -> None:
+    model = small()
+    weights = [np.full(s, at, np.float64) for at, s in enumerate(shapes(model))]
+    model.set_weights(weights)
+    weights[0][...] = 9
+    for at, weight in enumerate(model.get_weights()):
+        assert weight.dtype == np.float32
+        np.testing.assert_array_equal(weight, at)
+    model.get_weights()[0][...] = 7
+    assert not (model.get_weights()[0] == 7).any()
+    model.layers[0].set_weights([np.ones((3, 4)), [1, 2, 3, 4]])
+    np.testing.assert_array_equal(model.get_weights()[1], [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ([np.ones((3, 4))], "expected 3 arrays, got 1"),
+        (
+            [np.ones((3, 4)), np.ones(4), np.ones((2, 4))],
+            r"kernel' has shape \(4, 2\), got \(2, 4\)",
+        ),
+        (
+            [np.ones((3, 4)), np.ones((4, 1)), np.ones((4, 2))],
+            r"bias' has shape \(4,\), got \(4, 1\)",
+        ),
+    ],
+)
+def test_set_weights_errors_change_nothing(wrong: list[Array], message: str) -> None:
+    model = small()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=message):
+        model.set_weights(wrong)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_add_weight_errors() -> None:
+    layer = layers.Layer()
+    with pytest.raises(ValueError, match=r"weight 'w' cannot have shape \(None, 3\)"):
+        layer.add_weight((None, 3), name="w")  # type: ignore[arg-type]
+    assert layer.add_weight((2, 3), initializer=None).shape == (2, 3)
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    ("class_name", "wanted"),
+    [("Dense", "dense"), ("ReLU", "re_lu"), ("UpSampling2D", "up_sampling2d"), ("Conv2D", "conv2d"),
+     ("LSTM", "lstm"), ("InputLayer", "input_layer")],
+)  # fmt: skip
+def test_names_are_keras(class_name: str, wanted: str) -> None:
+    assert utils.snake_case(class_name) == wanted
+    kind = type(class_name, (layers.Layer,), {})
+    assert kind().name.startswith(wanted)
+
+
+def test_automatic_names_count() -> None:
+    first, second = layers.Dense(1).name, layers.Dense(1).name
+    number = int(first.partition("_")[2] or 0)
+    assert second == f"dense_{number + 1}"
+
+
+# Summary.
+
+
+def summary_of(model: Any, **options: Any) -> str:
+    lines: list[str] = []
+    model.summary(print_fn=lines.append, **options)
+    return "\n".join(lines)
+
+
+def test_summary() -> None:
+    model = models.Sequential(
+        [layers.Input((3,)), layers.Dense(400, name="big"), layers.Dense(2, name="top")], name="net"
+    )
+    model.layers[0].trainable = False
+    text = summary_of(model)
+    rows = [line.split() for line in text.splitlines() if "(Dense)" in line]
+    assert rows == [
+        ["│", "big", "(Dense)", "│", "(None,", "400)", "│", "1,600", "│"],
+        ["│", "top", "(Dense)", "│", "(None,", "2)", "│", "802", "│"],
+    ]
+    for part in (
+        'Model: "net"', "Total params: 2,402 (9.38 KB)", "Trainable params: 802 (3.13 KB)",
+        "Non-trainable params: 1,600 (6.25 KB)",
+    ):  # fmt: skip
+        assert part in text
+    assert max(map(len, summary_of(model, line_length=50).splitlines())) <= 50
+
+
+def test_summary_counts_the_optimizers_state_after_fit(capsys: Any) -> None:
+    model = models.Sequential([layers.Input((3,)), layers.Dense(2)])
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+    model.summary()
+    text = capsys.readouterr().out
+    assert "Total params: 26 (104.00 B)" in text
+    assert "Trainable params: 8 (32.00 B)" in text
+    assert "Optimizer params: 18 (72.00 B)" in text
+
+
+def test_summary_before_shapes_are_known() -> None:
+    text = summary_of(models.Sequential([layers.Dense(2, name="d")]))
+    assert "d (Dense)" in text and "?" in text
+    with pytest.raises(ValueError, match="has no layers"):
+        models.Sequential().summary()
+
+
+# Files.
+
+
+@pytest.mark.parametrize("make", [small, branches, nested])
+def test_files_give_the_weights_back(make: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.weights.h5"
+    model, other = make(), make()
+    model.save_weights(path)
+    other.load_weights(str(path))
+    for mine, its in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, its)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.weights.h5"]
+
+
+def test_files_are_laid_out_as_keras_does(tmp_path: Path) -> None:
+    path = tmp_path / "model.weights.h5"
+    nested().save_weights(path)
+    names: list[str] = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+    assert names == [
+        f"layers/{group}/vars/{at}"
+        for group in (
+            "dense", "functional/layers/dense", "sequential/layers/dense",
+            "sequential/layers/dense_1",
+        )
+        for at in (0, 1)
+    ]  # fmt: skip
+
+
+def test_files_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
+    model = models.Sequential([layers.Input((3,)), layers.Dense(4), layers.Dense(2)])
+    before = model.get_weights()
+    good = tmp_path / "other.weights.h5"
+    text = tmp_path / "text.weights.h5"
+    text.write_text("no HDF5")
+    short = models.Sequential([layers.Input((3,)), layers.Dense(4)])
+    wide = models.Sequential([layers.Input((3,)), layers.Dense(4), layers.Dense(5)])
+    for other, message in (
+        (short, r"dense_\d+/kernel' \(layers/dense_1/vars/0\).*it is missing"),
+        (wide, r"has shape \(4, 2\); got shape \(4, 5\)"),
+    ):
+        other.save_weights(good)
+        with pytest.raises(ValueError, match=message):
+            model.load_weights(good)
+    with pytest.raises(ValueError, match="not an HDF5 file"):
+        model.load_weights(text)
+    with pytest.raises(FileNotFoundError, match=r"absent\.weights\.h5"):
+        model.load_weights(tmp_path / "absent.weights.h5")
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_saving_errors(tmp_path: Path) -> None:
+    path = tmp_path / "model.weights.h5"
+    with pytest.raises(ValueError, match=r"must end in \.weights\.h5"):
+        small().save_weights(tmp_path / "model.h5")
+    with pytest.raises(ValueError, match="before it is built"):
+        models.Sequential([layers.Dense(2)]).save_weights(path)
+    with pytest.raises(ValueError, match="must be built"):
+        small().save_weights(path)
+        models.Sequential([layers.Dense(2)]).load_weights(path)
+    with pytest.raises(FileExistsError, match="overwrite is False"):
+        small().save_weights(path, overwrite=False)
+    small().save_weights(path)
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.weights.h5"
+    model = small()
+    model.save_weights(path)
+    before = path.read_bytes()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(h5py.Group, "create_dataset", full)
+    with pytest.raises(OSError, match="No space left"):
+        model.save_weights(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
