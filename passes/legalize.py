@@ -24,7 +24,7 @@ def squeeze(shape: Shape) -> Shape:
 def reduced_axes(node: Node) -> tuple[int, ...]:
     """The axes that a reduction takes away."""
     axis = node.attrs.get("axis")
-    return (axis,) if isinstance(axis, int) else node.attrs["axes"]  # type: ignore[return-value]
+    return (axis,) if isinstance(axis, int) else node.attrs["axes"]
 
 
 def is_view(graph: Graph, node: Node) -> bool:
@@ -51,7 +51,8 @@ def legalize(graph: Graph) -> Graph:
       name) are copied.
     """
     legalizer = _Legalizer(graph)
-    result, new = legalizer.result, {}
+    result = legalizer.result
+    new: dict[Node, Node] = {}
     for node in graph.nodes():
         new[node] = legalizer.node(node, [new[o] for o in graph.operands(node)])
     for name, node in graph.outputs.items():

@@ -248,7 +248,7 @@ def _reduce_nothing(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
 def _argmax_of_one(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
     """argmax along an axis of size 1 = 0"""
     result = infer("argmax", [x.tensor], attrs)
-    return s.full(0, result) if x.tensor.shape[attrs["axis"]] == 1 else None  # type: ignore[call-overload]
+    return s.full(0, result) if x.tensor.shape[attrs["axis"]] == 1 else None
 
 
 def _sum_of_full(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
@@ -297,7 +297,7 @@ def _softmax_parts(s: Simplifier, p: Node) -> tuple[Node, Node] | None:
 def _along_rows(total: Node, spread: Node) -> bool:
     """Whether a sum over the last axis is repeated along that axis, and not along another."""
     last = spread.tensor.rank - 1
-    return total.attrs["axes"] == (last,) and spread.attrs["axes"] == tuple(range(last))
+    return bool(total.attrs["axes"] == (last,) and spread.attrs["axes"] == tuple(range(last)))
 
 
 def _normalised_softmax(s: Simplifier, _: Attrs, x: Node, y: Node) -> Node | None:

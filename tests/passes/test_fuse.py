@@ -273,7 +273,7 @@ def test_ten_thousand_nodes() -> None:
 
     graph = build(tower, "f32[batch, 3]")
     assert len(graph) > 10_000
-    planned = stages(graph)["memory"]
+    planned = stages(graph, check=False)["memory"]
     feeds = examples(graph, 0, {"batch": 2})
     expected, found = interpret(graph, feeds)["y"], interpret(planned, feeds)["y"]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)

@@ -88,9 +88,9 @@ def trace_of(graph: Graph) -> Trace:
     return trace
 
 
-def stages(graph: Graph) -> dict[str, Graph]:
+def stages(graph: Graph, check: bool = True) -> dict[str, Graph]:
     """The graph after each pass of a program without training, each verified."""
-    manager = run_passes(trace_of(graph), check=True)
+    manager = run_passes(trace_of(graph), check=check)
     return {record.name: record.graph for record in manager.records}
 
 

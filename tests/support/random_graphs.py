@@ -174,3 +174,8 @@ class RandomGraph:
             self.graph.outputs[f"y{at}"] = value
         if not self.graph.outputs:
             self.graph.outputs["y"] = self.values[-1]
+
+
+def random_graph(choices: Sequence[Choice], inputs: Sequence[int], states: int = 0) -> Graph:
+    """The graph of these choices; see `RandomGraph`."""
+    return RandomGraph(choices, inputs, states).graph
