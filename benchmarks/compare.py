@@ -274,20 +274,15 @@ def latency(call: Callable[[np.ndarray], np.ndarray], x: np.ndarray, seconds: fl
 
 
 def memory(model: Model, x: np.ndarray, calls: int) -> dict[str, int]:
-    """Resident bytes before and after many calls with one row."""
-
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-    def run(times: int) -> None:
+    """Resident bytes before and after many calls with one row, after a hundred to warm up."""
+    resident = []
+    for times in (100, calls):
         for call in one_row(model).values():
             for _ in range(times):
                 call(x)
-
-    run(100)
-    before = resident()
-    run(calls)
-    return {"before": before, "after": resident()}
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        resident.append(pages * resource.getpagesize())
+    return {"before": resident[0], "after": resident[1]}
 
 
 # ---- the parent: starts workers, asks them in turn, prints the table ----
@@ -346,9 +341,8 @@ class Worker:
 
     def result(self) -> dict[str, Any]:
         """What the JSON file says about this contender."""
-        names = ("contender", "workload", "version", "failure", "first_step", "peak", "rounds")
-        medians = {name: self.median(name) for name in ("step", "predict", "call")}
-        return {name: getattr(self, name) for name in names} | medians
+        facts = {key: value for key, value in vars(self).items() if key != "process"}
+        return facts | {name: self.median(name) for name in ("step", "predict", "call")}
 
 
 def compare(workload: str, workers: list[Worker], rounds: int) -> None:
@@ -422,7 +416,10 @@ def main() -> None:
             parser.error(f"no such name: {name!r}; known are {', '.join(known)}")
     pythons = dict(entry.split("=", 1) for entry in options.python)
     cores = len(os.sched_getaffinity(0))
-    print(f"{platform.machine()}, {cores} cores, Python {platform.python_version()}")
+    load = os.getloadavg()[0]
+    print(f"{platform.machine()}, {cores} cores, Python {platform.python_version()}, load {load}")
+    if load > 0.5:
+        print("Other processes are busy: expect wrong figures, of threaded peers above all.")
     for name in ["graphc", *peers]:  # not counted: brings the libraries in from disk
         Worker(name, "predict", pythons.get(name, sys.executable)).process.communicate()
     results = []
@@ -437,7 +434,9 @@ def main() -> None:
         for worker in workers:
             worker.process.communicate()
     if options.json:
-        options.json.write_text(json.dumps({"cores": cores, "results": results}, indent=1))
+        options.json.write_text(
+            json.dumps({"cores": cores, "load": load, "results": results}, indent=1)
+        )
 
 
 if __name__ == "__main__":

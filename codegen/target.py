@@ -33,10 +33,6 @@ class Target:
     tile_vectors: int
     panel_bytes: int = 256 * 1024
 
-    @property
-    def tile_columns(self) -> int:
-        return self.tile_vectors * self.lanes
-
 
 _X86 = {
     "avx512": Target("avx512", "x86-64-v4", "-prefer-256-bit", 16, True, 12, 2),

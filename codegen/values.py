@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
-from graphc.ir.types import Dim, Shape, product
+from graphc.ir.types import Shape, product
 
-from .builder import I32, I64, SCALARS, Emitter, is_static, splat, zeros
+from .builder import I32, I64, SCALARS, Emitter, memory_type, splat, zeros
 from .elementwise import LOWERINGS, Unsupported, philox_uniform
 
 Value: TypeAlias = ir.Value
@@ -287,11 +288,10 @@ def _pending(body: Body, node: Node, known: dict[Node, Value]) -> list[Node]:
 
 def _constant_table(e: Emitter, leaf: Node) -> Value:
     """A constant array in the module's read-only data."""
-    import numpy as np  # noqa: PLC0415
-
     array = np.asarray(leaf.attrs["value"])
-    scalar = SCALARS[leaf.tensor.dtype]
-    type_ = ir.ArrayType(scalar if leaf.tensor.dtype != "bool" else ir.IntType(8), array.size)
+    if array.dtype == np.bool_:
+        array = array.view(np.uint8)
+    type_ = ir.ArrayType(memory_type(leaf.tensor.dtype), array.size)
     module = e.function.module
     name = module.get_unique_name(f"constant_{leaf.name}")
     table = ir.GlobalVariable(module, type_, name)
@@ -299,9 +299,3 @@ def _constant_table(e: Emitter, leaf: Node) -> Value:
     table.linkage = "internal"
     table.initializer = ir.Constant(type_, array.ravel().tolist())
     return table
-
-
-def static_size(dims: Sequence[Dim]) -> int | None:
-    """The product of dimensions if none of them is symbolic."""
-    total = product(dims)
-    return total if is_static(total) else None  # type: ignore[return-value]

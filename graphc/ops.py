@@ -448,12 +448,12 @@ def gelu(x: TensorLike, approximate: bool = True) -> Tensor:
     """x times the normal distribution's function at x; by tanh when approximate."""
     x = _floating(x)
     if approximate:
-        inner = multiply(add(x, multiply(0.044715, power3(x))), math.sqrt(2 / math.pi))
+        inner = multiply(add(x, multiply(0.044715, _cube(x))), math.sqrt(2 / math.pi))
         return multiply(multiply(0.5, x), add(1.0, tanh(inner)))
     return multiply(multiply(0.5, x), add(1.0, erf(multiply(x, math.sqrt(0.5)))))
 
 
-def power3(x: Tensor) -> Tensor:
+def _cube(x: Tensor) -> Tensor:
     """x * x * x."""
     return multiply(multiply(x, x), x)
 

@@ -60,7 +60,6 @@ UNARY: dict[str, Callable[[Array], Array]] = {
     "softplus": lambda x: np.log1p(np.exp(x)),
     "log_sigmoid": lambda x: np.log(sigmoid(x)),
     "gelu": lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
-    "power3": lambda x: x**3,
     "zeros_like": np.zeros_like,
     "ones_like": np.ones_like,
     "logical_not": np.logical_not,

@@ -1,7 +1,9 @@
 """graphc.ops against NumPy, native and interpreted: reductions, shapes, matrices, and errors."""
 
+import inspect
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -247,6 +249,39 @@ def test_on_the_tensors_of_a_model(name: str) -> None:
     assert model.output_shape == (None, *expected.shape[1:])
     assert result.dtype == expected.dtype
     close(result, expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "wanted"),
+    [
+        (1.5, None, "float32"),
+        (3, None, "int32"),
+        (True, None, "bool"),
+        ([1.0, 2.0], None, "float32"),
+        (np.arange(3), None, "int32"),
+        (np.arange(3, dtype=np.uint8), None, "uint8"),
+        (np.ones(3), "float64", "float64"),
+        (Variable([1, 2], "v", dtype="int64"), None, "int64"),
+        (Variable([1, 2], "v"), "int32", "int32"),
+    ],
+)
+def test_convert_to_tensor(value: Any, dtype: str | None, wanted: str) -> None:
+    with Trace("test"):
+        tensor = ops.convert_to_tensor(value, dtype)
+        assert (tensor.dtype, tensor.shape) == (wanted, np.shape(getattr(value, "value", value)))
+        assert ops.convert_to_tensor(tensor) is tensor
+
+
+def test_every_function_is_tested() -> None:
+    sources = "".join(
+        Path(__file__).with_name(f"test_ops{end}.py").read_text() for end in ("", "_shapes")
+    )
+    functions = [
+        name for name, value in vars(ops).items()
+        if inspect.isfunction(value) and value.__module__ == ops.__name__ and name[0] != "_"
+    ]  # fmt: skip
+    assert len(functions) > 50
+    assert [n for n in functions if f"ops.{n}" not in sources and f'"{n}"' not in sources] == []
 
 
 def test_functions_are_layers_of_the_model() -> None:

@@ -38,6 +38,14 @@ def verify(graph: Graph) -> None:
             raise GraphError(f"{graph.name}: output {name!r}: {node} is not a node of the graph")
         if not isinstance(node.type, TensorType):
             raise GraphError(f"{graph.name}: output {name!r}: {node} has several results")
+        updated = graph[name] if name in graph else None
+        if updated is None or updated.op != "input":
+            continue
+        if updated.attrs["role"] != "state" or updated.type != node.type:
+            raise GraphError(
+                f"{graph.name}: output {name!r}: rule: an input that an output updates is state of "
+                f"its type, {node.type}; got role {updated.attrs['role']!r}, {updated.type}"
+            )
 
 
 def _verify_node(graph: Graph, node: Node) -> None:

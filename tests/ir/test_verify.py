@@ -65,6 +65,15 @@ def output_of_fused(graph: Graph, node: Node) -> None:
     graph.outputs["y"] = node
 
 
+def output_to_data(graph: Graph, node: Node) -> None:
+    graph.outputs["x0"] = node
+
+
+def output_of_other_type(graph: Graph, node: Node) -> None:
+    output_to_data(graph, node)
+    graph["x0"].attrs["role"] = "state"
+
+
 def foreign_output(graph: Graph, node: Node) -> None:
     graph.outputs["y"] = sample_graph("neg")[1]
 
@@ -122,6 +131,18 @@ def test_broken_nodes(case: tuple[str, str, Break, str]) -> None:
     [
         ("neg", foreign_output, "sample: output 'y': %neg_1 is not a node of the graph"),
         ("fused", output_of_fused, "sample: output 'y': %rows.1 has several results"),
+        (
+            "neg",
+            output_to_data,
+            "sample: output 'x0': rule: an input that an output updates is state of its type, "
+            "f32[batch, 5]; got role 'data', f32[batch, 5]",
+        ),
+        (
+            "argmax",
+            output_of_other_type,
+            "sample: output 'x0': rule: an input that an output updates is state of its type, "
+            "i32[batch]; got role 'state', f32[batch, 5]",
+        ),
     ],
 )
 def test_broken_outputs(op: str, break_it: Break, message: str) -> None:

@@ -28,9 +28,7 @@ repeatable = settings(
 
 @repeatable
 @given(choices, inputs, batches)
-def test_every_pass_keeps_the_values(
-    choices: list[Choice], inputs: list[int], batch: int
-) -> None:
+def test_every_pass_keeps_the_values(choices: list[Choice], inputs: list[int], batch: int) -> None:
     graph = random_graph(choices, inputs, states=2)
     symbols = {"batch": batch}
     feeds = examples(graph, 1, symbols)
@@ -46,9 +44,7 @@ def test_every_pass_keeps_the_values(
         same_values(machine.run(backwards), expected, "in memory")
 
 
-def same_values(
-    found: dict[str, np.ndarray], expected: dict[str, np.ndarray], where: str
-) -> None:
+def same_values(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], where: str) -> None:
     assert list(found) == list(expected)
     for name, value in expected.items():
         assert found[name].dtype == value.dtype

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -94,6 +93,34 @@ class Native:
                 results[name] = results[name][0]
         return results
 
+    def check(
+        self,
+        feeds: Mapping[str, Array],
+        symbols: Mapping[str, int] | None = None,
+        *,
+        threads: Sequence[int] = (1, 3),
+        relative: float = 2e-5,
+        absolute: float = 1e-5,
+    ) -> dict[str, Array]:
+        """The results: those of the interpreter, and the same bits on any number of threads."""
+        expected = interpret(self.graph, feeds, dict(symbols or {}))
+        first: dict[str, Array] = {}
+        for count in threads:
+            found = self.run(feeds, symbols, threads=count)
+            for name, value in expected.items():
+                assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape)
+                message = f"{name} on {count} threads"
+                if value.dtype.kind == "f":
+                    np.testing.assert_allclose(
+                        found[name], value, relative, absolute, err_msg=message
+                    )
+                else:
+                    np.testing.assert_array_equal(found[name], value, err_msg=message)
+                if first:
+                    assert found[name].tobytes() == first[name].tobytes(), message
+            first = first or found
+        return first
+
 
 def check_against_interpreter(
     graph: Graph,
@@ -105,23 +132,9 @@ def check_against_interpreter(
     relative: float = 2e-5,
     absolute: float = 1e-5,
 ) -> dict[str, Array]:
-    """The native results, which must be those of the interpreter, the same bits on any threads."""
-    expected = interpret(graph, feeds, dict(symbols or {}))
+    """Compiles and checks one run; see `Native.check`."""
     native = Native(graph, target)
-    first: dict[str, Array] = {}
-    for count in threads:
-        found = native.run(feeds, symbols, threads=count)
-        for name, value in expected.items():
-            assert found[name].dtype == value.dtype
-            message = f"{name} on {count} threads"
-            if value.dtype.kind == "f":
-                np.testing.assert_allclose(found[name], value, relative, absolute, err_msg=message)
-            else:
-                np.testing.assert_array_equal(found[name], value, err_msg=message)
-            if first:
-                assert found[name].tobytes() == first[name].tobytes(), message
-        first = first or found
-    return first
+    return native.check(feeds, symbols, threads=threads, relative=relative, absolute=absolute)
 
 
 def steps_in_interpreter(
@@ -148,8 +161,3 @@ def steps_in_interpreter(
         last = values[-1] if name in feeds else np.stack(values) if not rowwise else None
         results[name] = np.concatenate(values) if last is None else last
     return results
-
-
-def busy_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
