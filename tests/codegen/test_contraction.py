@@ -123,7 +123,8 @@ def masked(b: Builder, z: Node, v: Node, r: Node, c: Node) -> Nodes:
 
 def positions(b: Builder, z: Node, v: Node, r: Node, c: Node) -> Nodes:
     columns = b.node("iota", shape=z.tensor.shape, axis=1)
-    return {"y": b.node("mul", z, b.node("cast", columns, dtype="f32"))}
+    part = b.node("mul", b.node("cast", columns, dtype="f32"), b.full(0.01, z.tensor))
+    return {"y": b.node("mul", z, part)}
 
 
 EPILOGUES = [bias_relu, gelu, residual, by_rows, several, masked, positions]

@@ -60,9 +60,7 @@ def test_many_steps_in_a_call(target: Target) -> None:
         expected = steps_in_interpreter(TRAINING, feeds, batch, rows)
         bits = set()
         for threads in (1, 2, 3):
-            found = native.run(
-                feeds, {"batch": batch}, threads=threads, steps=steps, rows=rows
-            )
+            found = native.run(feeds, {"batch": batch}, threads=threads, steps=steps, rows=rows)
             for name, value in expected.items():
                 shaped = found[name].reshape(value.shape)
                 np.testing.assert_allclose(shaped, value, 1e-4, 1e-5, err_msg=name)
@@ -232,9 +230,7 @@ def test_small_programs_run_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> No
     native = Native(TRAINING)
     started: list[int] = []
     run = native.program.code.run
-    monkeypatch.setattr(
-        native.program.code, "run", lambda a, p: (started.append(p[0]), run(a, p))
-    )
+    monkeypatch.setattr(native.program.code, "run", lambda a, p: (started.append(p[0]), run(a, p)))
     feeds = examples(TRAINING, 1, {"batch": 8})
     monkeypatch.setattr(compiler, "WORK_FOR_THREADS", 10**9)
     native.run(feeds, {"batch": 8}, threads=4)

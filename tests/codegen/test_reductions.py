@@ -127,7 +127,9 @@ ROWS = [
 @pytest.mark.parametrize("columns", [5, 23])
 def test_special_floats(target: Target, columns: int) -> None:
     def reduce(b: Builder, x: Node) -> Nodes:
-        results = {f"{op}{axis}": b.node(op, x, axes=(axis,)) for op in REDUCTIONS for axis in (0, 1)}
+        results = {
+            f"{op}{axis}": b.node(op, x, axes=(axis,)) for op in REDUCTIONS for axis in (0, 1)
+        }
         return {**results, "a": b.node("argmax", x, axis=1), "b": b.node("argmax", x, axis=0)}
 
     wide = np.full((len(ROWS), columns), -INF, np.float32)
