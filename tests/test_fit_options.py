@@ -57,9 +57,13 @@ def test_validation_split_is_the_end_and_not_trained_on() -> None:
 
 def test_validation_weights_and_batch() -> None:
     weight = RANDOM.uniform(0, 2, 20)
+    batches: list[int] = []
+    watch = callbacks.LambdaCallback(on_test_batch_end=lambda batch, logs: batches.append(batch))
     end, history = fitted(
-        validation_data=(X, Y, weight), validation_batch_size=7, validation_split=0.5
-    )
+        validation_data=(X, Y, weight), validation_batch_size=7, validation_split=0.5,
+        callbacks=[watch],
+    )  # fmt: skip
+    assert batches == [0, 1, 2]
     error = np.square(Y - X @ end).mean(-1)
     assert history["val_loss"] == pytest.approx([(error * weight).mean()], rel=1e-5)
     assert history["val_mae"] == pytest.approx([np.abs(Y - X @ end).mean()], rel=1e-5)

@@ -38,9 +38,9 @@ def verify(graph: Graph) -> None:
             raise GraphError(f"{graph.name}: output {name!r}: {node} is not a node of the graph")
         if not isinstance(node.type, TensorType):
             raise GraphError(f"{graph.name}: output {name!r}: {node} has several results")
-        updated = graph[name] if name in graph else None
-        if updated is None or updated.op != "input":
+        if name not in graph or graph[name].op != "input":
             continue
+        updated = graph[name]
         if updated.attrs["role"] != "state" or updated.type != node.type:
             raise GraphError(
                 f"{graph.name}: output {name!r}: rule: an input that an output updates is state of "
