@@ -38,10 +38,10 @@ def verify(graph: Graph) -> None:
             raise GraphError(f"{graph.name}: output {name!r}: {node} is not a node of the graph")
         if not isinstance(node.type, TensorType):
             raise GraphError(f"{graph.name}: output {name!r}: {node} has several results")
-        if name not in graph or graph[name].op != "input":
+        if name not in graph or graph[name].attrs.get("role") != "state":
             continue
         updated = graph[name]
-        if updated.attrs["role"] != "state" or updated.type != node.type:
+        if updated.type != node.type:
             raise GraphError(
                 f"{graph.name}: output {name!r}: rule: an input that an output updates is state of "
                 f"its type, {node.type}; got role {updated.attrs['role']!r}, {updated.type}"
