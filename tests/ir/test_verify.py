@@ -132,12 +132,6 @@ def test_broken_nodes(case: tuple[str, str, Break, str]) -> None:
         ("neg", foreign_output, "sample: output 'y': %neg_1 is not a node of the graph"),
         ("fused", output_of_fused, "sample: output 'y': %rows.1 has several results"),
         (
-            "neg",
-            output_to_data,
-            "sample: output 'x0': rule: an input that an output updates is state of its type, "
-            "f32[batch, 5]; got role 'data', f32[batch, 5]",
-        ),
-        (
             "argmax",
             output_of_other_type,
             "sample: output 'x0': rule: an input that an output updates is state of its type, "
