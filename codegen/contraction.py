@@ -280,5 +280,7 @@ class _Emitter:
                 point = Point(e, self.body, kept, valid, {self.node: product})
                 if self.plan.n == 1:  # no axis of lanes: the one column
                     point.valid = None
-                for name, node in self.body.graph.outputs.items():
-                    point.store(node, self.body.results[name])
+                point.store_all(
+                    (node, self.body.results[name])
+                    for name, node in self.body.graph.outputs.items()
+                )

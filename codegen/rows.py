@@ -70,10 +70,12 @@ def plan_rows(body: Body, lanes: int) -> Plan:
         full = squeezed(operand)
     else:  # row values that are broadcast along their rows
         full = max((squeezed(n) for n in body.graph.outputs.values()), key=len)
+        operands = (body.operands[n][0] for n in body.nodes if n.op == "broadcast")
         part = next(
-            squeezed(leaf)
-            for leaf in (body.access(n).leaf for n in body.nodes if n.op == "broadcast")
-            if leaf.op not in ("input", "const", "size", "iota") and squeezed(leaf) != full
+            squeezed(operand)
+            for operand in operands
+            if operand.op not in ("input", "const", "size", "iota", "broadcast")
+            and 0 < len(squeezed(operand)) < len(full)
         )
     level: dict[Node, int] = {}
     for node in body.nodes:

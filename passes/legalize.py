@@ -122,13 +122,9 @@ def _without(axes: Sequence[int], gone: Sequence[int]) -> tuple[int, ...]:
 
 def _first_axes(axes: tuple[int, ...], shape: Shape) -> tuple[int, ...] | None:
     """The axes to reduce in a kernel of their own first, if one kernel cannot do all of them."""
-    last = len(shape) - 1
-    trailing: list[int] = []
-    while last - len(trailing) in axes:
-        trailing.insert(0, last - len(trailing))
-    if not trailing:
-        return None
-    if len(trailing) < len(axes):
-        return tuple(trailing)
-    # All of several axes: rows in parallel first, then over the rows' results.
-    return (last,) if len(axes) == last + 1 > 1 else None
+    kept = [axis for axis, dim in enumerate(shape) if dim != 1 and axis not in axes]
+    if not kept:
+        # All of several axes: rows in parallel first, then over the rows' results.
+        return axes[-1:] if len(axes) > 1 else None
+    trailing = tuple(axis for axis in axes if axis > kept[-1])
+    return trailing if 0 < len(trailing) < len(axes) else None

@@ -172,7 +172,6 @@ def test_weights_are_updated_in_place(n: int, target: Target) -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="codegen/contraction.py stores before it has read all")
 def test_the_old_weights_can_be_read_beside_the_new() -> None:
     """The kernel overwrites w, and another of its results reads the old w."""
 

@@ -13,7 +13,7 @@ from op_samples import sample_graph
 
 from graphc.codegen.elementwise import Unsupported
 from graphc.codegen.target import Target
-from graphc.ir.graph import Graph, Node
+from graphc.ir.graph import Graph, Node, Scope
 from graphc.ir.interpret import interpret
 from graphc.ir.ops import OPS
 from graphc.ir.types import DTYPES
@@ -241,12 +241,18 @@ def test_reshapes(target: Target) -> None:
     def reshape(b: Builder, x: Node, z: Node, v: Node) -> Nodes:
         flat = b.node("reshape", b.node("exp", x), shape=(255,))
         wide = b.node("broadcast", v, shape=(5, 3), axes=(1,))
+        thin = b.node("reshape", v, shape=(3, 1))
+        thin = b.node("transpose", thin, permutation=(1, 0))
         return {
+            "thin": b.node("neg", thin),
             "flat": b.node("neg", flat),
             "turned": b.node(
                 "transpose", b.node("reshape", flat, shape=(51, 5)), permutation=(1, 0)
             ),
             "unit": b.node("sin", b.node("reshape", x, shape=(3, 1, 5, 17))),
+            "rows": b.node(
+                "broadcast", b.node("reshape", thin, shape=(3,)), shape=(3, 3), axes=(0,)
+            ),
             "merged": b.node("cos", b.node("reshape", z, shape=(6 * BATCH,))),
             "of a broadcast": b.node("reshape", wide, shape=(15,)),
             "of a constant": b.node("reshape", b.node("const", value=CONSTANT), shape=(15,)),
@@ -371,7 +377,7 @@ def test_a_deep_kernel() -> None:
 def test_what_there_is_no_code_for_is_named(function: Callable[..., Node], message: str) -> None:
     graph: Graph = build(function, "f64[3, 3]")
     for node in graph.nodes():
-        object.__setattr__(node.scope, "layer", "my layer")
+        node.scope = Scope("my layer")
     with pytest.raises(Unsupported, match=message):
         Native(graph)
 

@@ -60,14 +60,15 @@ def test_rows_and_columns_of_every_size(target: Target) -> None:
 
 @each_target
 def test_sizes_of_one(target: Target) -> None:
-    def reduce(b: Builder, x: Node, z: Node, s: Node) -> Nodes:
+    def reduce(b: Builder, x: Node, z: Node, s: Node, t: Node) -> Nodes:
         results = {f"x{axes}": b.node("reduce_sum", x, axes=axes) for axes in AXES}
         results |= {f"z{axes}": b.node("reduce_max", z, axes=axes) for axes in AXES}
         results |= {f"s{axes}": b.node("reduce_min", s, axes=axes) for axes in AXES}
+        results |= {f"t{axes}": b.node("reduce_sum", t, axes=axes) for axes in AXES}
         results |= {f"argmax{axis}": b.node("argmax", x, axis=axis) for axis in range(3)}
         return results
 
-    graph = build(reduce, "f32[5, 1, 7]", "f32[1, batch, 1]", "f32[1, 1, 1]")
+    graph = build(reduce, "f32[5, 1, 7]", "f32[1, batch, 1]", "f32[1, 1, 1]", "f32[4, 3, 5, 1]")
     for batch in (1, 6):
         symbols = {"batch": batch}
         check_against_interpreter(graph, examples(graph, 2, symbols), symbols, target=target)

@@ -233,6 +233,8 @@ def test_results_are_of_kernels_and_one_name_each() -> None:
         ("reduce_max(reshape(x, shape=(1, 4, 3)), axes=(0, 2))", [(1,)]),
         ("reduce_max(reshape(x, shape=(4, 1, 3)), axes=(0, 1, 2))", [(1,), (0,)]),
         ("reduce_max(reshape(v, shape=(1, 3, 1)), axes=(0, 2))", []),
+        ("reduce_max(reshape(t, shape=(2, 4, 3, 1)), axes=(0, 2))", [(2,), (0,)]),
+        ("reduce_max(reshape(x, shape=(4, 3, 1)), axes=(0, 1))", [(1,), (0,)]),
         ("argmax(t, axis=1)", [(2,)]),
         ("argmax(t, axis=2)", [(2,)]),
         ("argmax(reshape(x, shape=(4, 3, 1)), axis=1)", [(1,)]),
