@@ -2,5 +2,3 @@
 
 from .base import Input, InputLayer, Layer
 from .core import Activation, Dense, Dropout, Flatten
-
-__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "Layer"]
