@@ -1,14 +1,17 @@
-"""Train every case with Keras and store the results in `dense.npz`.
+"""Run groups of cases with Keras and store the results, each in `<group>.npz`.
 
 Run from the repository's root, in an environment with Keras 3 and JAX:
 
-    KERAS_BACKEND=jax python tests/reference/make_reference.py
+    KERAS_BACKEND=jax python tests/reference/make_reference.py dense ...
 
-The file holds one float32 array for each `<case>/<name>` that `cases.record` returns, and two
-strings, `keras_version` and `backend`.
+A group is a module in this folder with CASES, each with a `name`, and record(library, case), which
+returns arrays by name. A group's file holds them as `<case>/<name>`, floats of 32 bits at most, and
+the string `made by/keras`.
 """
 
 import os
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +19,28 @@ import numpy as np
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
-from cases import CASES, Arrays, record
 
-OUTPUT = Path(__file__).with_name("dense.npz")
+FOLDER = Path(__file__).parent
 
 
-def main() -> None:
-    """Write the file, and say what is in it."""
-    arrays: Arrays = {
-        "keras_version": np.array(keras.__version__),
-        "backend": np.array(keras.backend.backend()),
-    }
-    for case in CASES:
-        results = record(keras, case)
-        arrays |= {f"{case.name}/{name}": array for name, array in results.items()}
+def make(group: str) -> None:
+    """Write a group's file, and say what is in it."""
+    module = import_module(group)
+    version = f"{keras.__version__} {keras.backend.backend()}"
+    arrays: dict[str, np.ndarray] = {"made by/keras": np.array(version)}
+    for case in module.CASES:
+        for name, array in module.record(keras, case).items():
+            value = np.asarray(array)
+            arrays[f"{case.name}/{name}"] = (
+                value.astype(np.float32) if value.dtype == np.float64 else value
+            )
         keras.backend.clear_session()
-    np.savez_compressed(OUTPUT, allow_pickle=False, **arrays)
-    size = OUTPUT.stat().st_size / 1e3
-    print(f"{len(CASES)} cases by Keras {keras.__version__}, {size:.0f} kB: {OUTPUT}")
+    output = FOLDER / f"{group}.npz"
+    np.savez_compressed(output, allow_pickle=False, **arrays)
+    size = output.stat().st_size / 1e3
+    print(f"{len(module.CASES)} cases by Keras {version}, {size:.0f} kB: {output}")
 
 
 if __name__ == "__main__":
-    main()
+    for name in sys.argv[1:]:
+        make(name)
