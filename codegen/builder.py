@@ -210,12 +210,8 @@ class Emitter:
         vector = ir.VectorType(type_, lanes)
         if valid == lanes:
             value = self.ir.load(pointer, typ=vector, align=_align(type_))
-        elif self.target.masked and dtype in ("f32", "i32", "u32"):
-            name = "f32" if dtype == "f32" else "i32"
-            function = self.declare(
-                f"llvm.masked.load.v{lanes}{name}.p0", vector, PTR, ir.VectorType(I1, lanes), vector
-            )
-            value = self.ir.call(function, [pointer, self._mask(valid), zeros(type_, lanes)])
+        elif self.maskable(dtype):
+            value = self.load_masked(pointer, dtype, self._mask(valid))
         else:
             value = zeros(type_, lanes)
             for lane in range(valid):
@@ -224,6 +220,20 @@ class Emitter:
         if dtype == "bool":
             return self.ir.icmp_unsigned("!=", value, zeros(type_, lanes))
         return value
+
+    def maskable(self, dtype: str) -> bool:
+        """Whether `load_masked` takes the dtype."""
+        return self.target.masked and dtype in ("f32", "i32", "u32")
+
+    def load_masked(self, pointer: ir.Value, dtype: str, mask: ir.Value) -> ir.Value:
+        """A vector of the lanes that a mask (a bit a lane) has; the others are 0, and not read."""
+        lanes, type_ = self.target.lanes, memory_type(dtype)
+        vector = ir.VectorType(type_, lanes)
+        name = "f32" if dtype == "f32" else "i32"
+        function = self.declare(
+            f"llvm.masked.load.v{lanes}{name}.p0", vector, PTR, ir.VectorType(I1, lanes), vector
+        )
+        return self.ir.call(function, [pointer, mask, zeros(type_, lanes)])
 
     def load_lane(self, pointer: ir.Value, type_: ir.Type, lane: int) -> ir.Value:
         return self.ir.load(
@@ -237,7 +247,7 @@ class Emitter:
             value = self.ir.zext(value, ir.VectorType(I8, lanes))
         if valid == lanes:
             self.ir.store(value, pointer, align=_align(type_))
-        elif self.target.masked and dtype in ("f32", "i32", "u32"):
+        elif self.maskable(dtype):
             name = "f32" if dtype == "f32" else "i32"
             function = self.declare(
                 f"llvm.masked.store.v{lanes}{name}.p0",

@@ -1,11 +1,11 @@
-"""The contraction engine: matrix products with fused epilogues.
+"""The contraction engine: matrix products and convolutions with fused epilogues.
 
-C[M, N] = A[M, K] B[K, N], either operand transposed in memory. Work is split by tiles of C: a
-thread takes a run of tiles in panel-major order (a panel is a stripe of C as wide as the register
-tile). For each panel and each block of K it packs B's stripe, which then stays in cache while
-micro-kernels walk down the panel's rows; A is read where it is, element by element broadcast.
-Every element of C is summed over K in order, whatever the tile and the number of threads. When a
-chunk of rows is done, the epilogue goes over it while it is in the first-level cache.
+C[m, n] = A[m, k] B[k, n], A walked as operands.py says. Work is split by tiles of C: a thread takes
+a run of tiles in panel-major order (a panel is a stripe of C as wide as the register tile). For
+each panel and each block of K it packs B's stripe, which then stays in cache while micro-kernels
+walk down the panel's rows; A is read where it is, element by element broadcast. Every element of C
+is summed over K in order, whatever the tile and the number of threads. When a chunk of rows is
+done, the epilogue goes over it while it is in the first-level cache.
 
 An epilogue that reads matrices beside C (an optimizer's step: weights and slots) is bound by
 memory, and stripes are a poor order for that: so several panels are packed as a group, and a few
@@ -15,20 +15,21 @@ rows are finished across the whole group before the next rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from llvmlite import ir
 
 from graphc.ir.graph import Node
-from graphc.ir.types import Dim, Size
+from graphc.ir.types import Dim, Size, product
 
-from .builder import Emitter, i64, is_static
+from .builder import Emitter, i64
 from .elementwise import Unsupported
-from .microkernel import Operand, micro_kernel
+from .microkernel import micro_kernel
+from .operands import Loops, Product, product_of
 from .packing import Source, Stripe, pack
 from .target import Target
-from .values import Body, Point
+from .values import Body, Point, unravel
 
 Value: TypeAlias = ir.Value
 
@@ -44,13 +45,9 @@ MOST_BESIDE = 4
 
 @dataclass(frozen=True)
 class Contraction:
-    """Sizes, strides and blocking of one contraction."""
+    """A product and its blocking."""
 
-    m: Dim
-    n: int
-    k: Dim
-    a: Operand
-    transpose_b: bool
+    product: Product
     tile_rows: int
     tile_vectors: int
     k_block: int
@@ -60,6 +57,12 @@ class Contraction:
     def chunk_rows(self) -> int:
         return (CHUNK_TILES if self.group == 1 else GROUP_CHUNK_TILES) * self.tile_rows
 
+    @property
+    def block_segments(self) -> int:
+        """Segments of A in a block of K."""
+        depth = self.product.a.depth
+        return self.k_block // depth if isinstance(depth, int) else 1
+
 
 def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
     """Blocking from the target and the shape.
@@ -67,34 +70,21 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
     Raises:
         Unsupported: for dtypes and symbolic sizes that there is no code for.
     """
-    a, b = (operand.tensor for operand in body.operands[node])
-    if node.tensor.dtype != "f32":
-        raise Unsupported(f"matmul is compiled for float32 only; got {node.tensor}")
-    ta, tb = bool(node.attrs["transpose_a"]), bool(node.attrs["transpose_b"])
-    m, n = node.tensor.shape
-    k = a.shape[0] if ta else a.shape[1]
-    if not is_static(n) or (tb and not is_static(k)):
-        raise Unsupported(
-            f"matmul of {a} and {b}: the columns of the result must have a fixed size"
-        )
-    assert isinstance(n, int)
-    vectors = min(target.tile_vectors, -(-n // target.lanes))
+    p = product_of(node, body.operands[node])
+    vectors = min(target.tile_vectors, -(-p.n // target.lanes))
     width = vectors * target.lanes
     k_block = max(target.panel_bytes // (4 * width), 64)
-    if isinstance(k, Size):
+    if isinstance(p.k, Size):
         k_block = min(k_block, SYMBOLIC_K_BLOCK)
     else:
-        blocks = -(-k // k_block)
-        k_block = -(-k // blocks)
-    return Contraction(
-        m, n, k,
-        Operand(1, a.shape[1]) if ta else Operand(a.shape[1], 1),
-        tb,
-        _tile_rows(m, target.tile_rows),
-        vectors,
-        k_block,
-        min(GROUP_PANELS, -(-n // width)) if matrices_beside(body, node) else 1,
-    )  # fmt: skip
+        blocks = max(-(-p.k // k_block), 1)
+        k_block = max(-(-p.k // blocks), 1)
+    if not p.a.is_matrix:
+        if not isinstance(p.a.depth, int):
+            raise Unsupported(f"{node.op} over an axis of size {p.a.depth}, which is not fixed")
+        k_block = max(k_block // p.a.depth, 1) * p.a.depth
+    group = min(GROUP_PANELS, -(-p.n // width)) if matrices_beside(body, node) else 1
+    return Contraction(p, _tile_rows(p.m, target.tile_rows), vectors, k_block, group)
 
 
 def matrices_beside(body: Body, node: Node) -> list[Node]:
@@ -108,67 +98,95 @@ def _tile_rows(m: Dim, most: int) -> int:
     if isinstance(m, Size):
         return most
     if m <= most:
-        return m
+        return max(m, 1)
     return min(range(most, max(most * 2 // 3, 1) - 1, -1), key=lambda rows: -m % rows)
 
 
 def contraction_scratch(plan: Contraction, target: Target) -> int:
-    """Bytes that a thread needs: a packed panel and a chunk of C."""
+    """Bytes that a thread needs: packed panels, a chunk of C, and A's offsets."""
     width = plan.tile_vectors * target.lanes * 4
-    return (plan.group * plan.k_block + plan.chunk_rows) * width
+    tables = 0 if plan.product.a.is_matrix else plan.chunk_rows + plan.block_segments
+    return (plan.group * plan.k_block + plan.chunk_rows) * width + 8 * tables
 
 
 def emit_contraction(
     e: Emitter, body: Body, node: Node, thread: Value, threads: Value, scratch: Value
 ) -> None:
-    """A kernel with a matmul and its epilogue."""
+    """A kernel with a contraction and its epilogue."""
     _Emitter(e, body, node, scratch).run(thread, threads)
 
 
 class _Emitter:
     def __init__(self, e: Emitter, body: Body, node: Node, scratch: Value) -> None:
         self.e, self.body, self.node = e, body, node
-        self.plan = plan_contraction(body, node, e.target)
+        self.plan = plan = plan_contraction(body, node, e.target)
+        self.product = p = plan.product
         a, b = (body.access(o).leaf for o in body.operands[node])
-        self.a = body.pointers[a]
-        self.source = Source(
-            body.pointers[b], self.plan.n, self.plan.k, self.plan.transpose_b, self.plan.k_block
-        )
+        self.a = self.a_start = body.pointers[a]
+        self.b = body.pointers[b]
+        self.source = Source(self.b, p.n, p.k, p.transpose_b, plan.k_block)
         self.lanes = e.target.lanes
-        width = self.plan.tile_vectors * self.lanes
+        self.width = plan.tile_vectors * self.lanes
         self.stripes = self.packed = scratch
-        self.stripe = self.plan.k_block * width
-        self.chunk = e.address(scratch, "f32", i64(self.plan.group * self.stripe))
-        self.m, self.k = e.dim(self.plan.m), e.dim(self.plan.k)
+        self.stripe = plan.k_block * self.width
+        self.chunk = e.address(scratch, "f32", i64(plan.group * self.stripe))
+        self.row_table = e.address(self.chunk, "f32", i64(plan.chunk_rows * self.width))
+        self.segment_table = e.address(self.row_table, "i64", i64(plan.chunk_rows))
+        self.m, self.k_start, self.k_stop = e.dim(p.m), i64(0), e.dim(p.k)
+        self.base_row: Value = i64(0)
         self.beside = [body.pointers[n] for n in matrices_beside(body, node)][:MOST_BESIDE]
 
     def run(self, thread: Value, threads: Value) -> None:
-        """The thread's run of tiles, group of panels by group."""
+        """The thread's run of tiles: product by product, group of panels by group."""
         e, plan = self.e, self.plan
-        width = plan.tile_vectors * self.lanes
         tiles = e.div(e.add(self.m, plan.tile_rows - 1), plan.tile_rows)
-        panels = -(-plan.n // width)
+        panels = -(-self.product.n // self.width)
         groups = -(-panels // plan.group)
-        low, high = e.share(e.mul(tiles, groups), thread, threads)
+        units = e.mul(tiles, groups)
+        low, high = e.share(e.mul(units, e.dim(self.product.count)), thread, threads)
         with e.ir.if_then(e.ir.icmp_signed("<", low, high)):
             first, last = e.div(low, tiles), e.div(e.sub(high, i64(1)), tiles)
-            with e.loop(first, e.add(last, 1), 1) as (group, _, _):
-                before = e.mul(group, tiles)
+            with e.loop(first, e.add(last, 1), 1) as (number, _, _):
+                before = e.mul(number, tiles)
                 start = e.intrinsic("smax", e.sub(low, before), i64(0))
                 stop = e.minimum(e.sub(high, before), tiles)
                 rows = (
                     e.mul(start, plan.tile_rows),
                     e.minimum(e.mul(stop, plan.tile_rows), self.m),
                 )
+                group = number
+                if self.product.count != 1:
+                    self._choose_product(e.div(number, groups))
+                    group = e.rem(number, groups)
                 first_panel = e.mul(group, plan.group)
                 end = e.minimum(e.add(first_panel, plan.group), i64(panels))
                 self._group((first_panel, end), panels, rows)
+
+    def _choose_product(self, number: Value) -> None:
+        """Makes one of several products the one that is worked on."""
+        e, p = self.e, self.product
+        self.base_row = e.mul(number, self.m)
+        if not p.parts:
+            a, b = (
+                e.address(base, "f32", e.mul(number, e.dim(step)))
+                for base, step in ((self.a_start, p.a_step), (self.b, p.b_step))
+            )
+            self.a, self.source = a, replace(self.source, base=b)
+            return
+        (batch, _), *rest = p.a.segments
+        inner = e.mul(e.dim(product(count for count, _ in rest)), e.dim(p.a.depth))
+        total, parts = e.dim(batch), e.dim(p.count)
+        self.k_start = e.mul(e.div(e.mul(total, number), parts), inner)
+        self.k_stop = e.mul(e.div(e.mul(total, e.add(number, 1)), parts), inner)
 
     def _group(self, span: tuple[Value, Value], panels: int, rows: tuple[Value, Value]) -> None:
         """Chunks of rows, each across the group's panels."""
         e, plan = self.e, self.plan
         with e.loop(*rows, plan.chunk_rows) as (start, _, _):
             stop = e.minimum(e.add(start, plan.chunk_rows), rows[1])
+            if not self.product.a.is_matrix:
+                count = e.sub(stop, start)
+                self._fill_table(self.row_table, self.product.a.rows, start, count)
             with e.loop(*span, 1) as (panel, _, _):
                 slot = e.mul(e.sub(panel, span[0]), self.stripe) if plan.group > 1 else i64(0)
                 self.packed = e.address(self.stripes, "f32", slot)
@@ -176,16 +194,35 @@ class _Emitter:
                     panel, panels, (start, stop), e.ir.icmp_signed("==", start, rows[0])
                 )
 
+    def _fill_table(self, table: Value, loops: Loops, start: Value, count: Value) -> None:
+        """Writes the offsets of `count` turns of nested loops, from turn `start` on."""
+        e = self.e
+        counts = [count for count, _ in loops]
+        with e.loop(i64(0), count, 1, unravel(e, start, counts)) as (at, indices, carry):
+            offset: Value = i64(0)
+            for index, (_, stride) in zip(indices, loops, strict=True):
+                offset = e.add(offset, e.mul(index, e.dim(stride)))
+            e.ir.store(offset, e.address(table, "i64", at), align=8)
+            following: list[Value] = []
+            step: Value = i64(1)
+            for axis in range(len(loops) - 1, -1, -1):  # counts up like an odometer
+                up = e.add(indices[axis], step)
+                if axis:
+                    over = e.ir.icmp_signed("==", up, e.dim(counts[axis]))
+                    up = e.ir.select(over, i64(0), up)
+                    step = e.ir.zext(over, step.type)
+                following.insert(0, up)
+            carry(following)
+
     def _each_width(
         self, panel: Value, panels: int, rows: tuple[Value, Value], first: Value
     ) -> None:
         """The panel's code: all panels are of full width but, perhaps, the last."""
-        e, plan = self.e, self.plan
-        width = plan.tile_vectors * self.lanes
-        rest = plan.n % width
-        column = e.mul(panel, width)
+        e = self.e
+        rest = self.product.n % self.width
+        column = e.mul(panel, self.width)
         if not rest:
-            self._panel(column, rows, first, [self.lanes] * plan.tile_vectors)
+            self._panel(column, rows, first, [self.lanes] * self.plan.tile_vectors)
             return
         valids = [min(self.lanes, rest - at) for at in range(0, rest, self.lanes)]
         if panels == 1:
@@ -194,9 +231,9 @@ class _Emitter:
         is_last = e.ir.icmp_signed("==", panel, i64(panels - 1))
         with e.ir.if_else(is_last) as (then, otherwise):
             with then:
-                self._panel(i64((panels - 1) * width), rows, first, valids)
+                self._panel(i64((panels - 1) * self.width), rows, first, valids)
             with otherwise:
-                self._panel(column, rows, first, [self.lanes] * plan.tile_vectors)
+                self._panel(column, rows, first, [self.lanes] * self.plan.tile_vectors)
 
     def _panel(
         self, column: Value, rows: tuple[Value, Value], first: Value, valids: Sequence[int]
@@ -204,11 +241,17 @@ class _Emitter:
         """A chunk of rows of a panel: product, then epilogue. `first`: no stripe is packed yet."""
         e, plan = self.e, self.plan
         # A stripe of one block stays packed for the chunks that follow.
-        several = e.ir.icmp_signed(">", self.k, i64(plan.k_block))
-        with e.loop(i64(0), self.k, plan.k_block) as (k0, _, _):
-            depth = e.minimum(e.sub(self.k, k0), i64(plan.k_block))
+        several = e.ir.icmp_signed(">", e.sub(self.k_stop, self.k_start), i64(plan.k_block))
+        # At least one turn: a sum over nothing is 0.
+        stop = e.intrinsic("smax", self.k_stop, e.add(self.k_start, 1))
+        with e.loop(self.k_start, stop, plan.k_block) as (k0, _, _):
+            depth = e.minimum(e.sub(self.k_stop, k0), i64(plan.k_block))
             with e.ir.if_then(e.ir.or_(first, several)):
                 pack(e, self.source, Stripe(column, k0, depth, valids), self.packed)
+            if not self.product.a.is_matrix:
+                segment = self.product.a.depth
+                start, depth = e.div(k0, segment), e.div(depth, segment)
+                self._fill_table(self.segment_table, self.product.a.segments, start, depth)
             self._tiles(rows, first, column, k0, depth, len(valids))
         self._epilogue(*rows, column, valids)
 
@@ -219,48 +262,60 @@ class _Emitter:
         vectors: int,
     ) -> None:  # fmt: skip
         """All tiles of a chunk: whole ones, then the rows left over by fours and one by one."""
-        e, plan = self.e, self.plan
+        e, plan, p = self.e, self.plan, self.product
         start, stop = rows
         heights = [plan.tile_rows]
-        if isinstance(plan.m, Size) or plan.m % plan.tile_rows:
+        if isinstance(p.m, Size) or p.m % plan.tile_rows:
             heights += [h for h in (4, 1) if h < plan.tile_rows]
         row = start
         for height in heights:
             count = e.div(e.sub(stop, row), height)
             end = e.add(row, e.mul(count, height))
-            micro = micro_kernel(e, height, vectors, plan.a, plan.n, len(self.beside))
+            micro = micro_kernel(e, height, vectors, p.a, p.n, len(self.beside))
             with e.loop(row, end, height) as (at, _, _):
-                offset = e.add(
-                    e.mul(at, e.dim(plan.a.row_stride)), e.mul(k0, e.dim(plan.a.k_stride))
-                )
-                ahead = e.add(e.mul(at, plan.n), column)
+                ahead = e.add(e.mul(e.add(self.base_row, at), p.n), column)
                 is_first_tile = e.ir.icmp_signed("==", at, start)
+                in_chunk = e.sub(at, start)
                 e.ir.call(
                     micro,
                     [
-                        e.address(self.a, "f32", offset),
+                        self._a_address(at, k0),
                         self.packed,
-                        self._chunk_row(e.sub(at, start), vectors),
+                        self._chunk_row(in_chunk, vectors),
                         depth,
-                        e.ir.icmp_signed("==", k0, i64(0)),
-                        e.dim(plan.a.k_stride),
-                        e.dim(plan.a.row_stride),
+                        e.ir.icmp_signed("==", k0, self.k_start),
+                        e.dim(p.a.stride),
+                        e.dim(p.a.row_stride),
                         *self._next_panel(e.ir.and_(first, is_first_tile), column, vectors),
                         *(e.address(pointer, "f32", ahead) for pointer in self.beside),
+                        *self._tables(in_chunk),
                     ],
                 )
             row = end
+
+    def _a_address(self, row: Value, k: Value) -> Value:
+        """Where a tile of A begins; for a view by offsets, where the offsets count from."""
+        e, a = self.e, self.product.a
+        if not a.is_matrix:
+            return self.a
+        offset = e.add(e.mul(row, e.dim(a.row_stride)), e.mul(k, e.dim(a.stride)))
+        return e.address(self.a, "f32", offset)
+
+    def _tables(self, row: Value) -> list[Value]:
+        if self.product.a.is_matrix:
+            return []
+        return [self.e.address(self.row_table, "i64", row), self.segment_table]
 
     def _next_panel(self, wanted: Value, column: Value, vectors: int) -> tuple[Value, Value]:
         """Where B's next stripe begins and its elements from k to k + 1, for fetching ahead.
 
         Only one tile of a panel does it; the others are told to stand still.
         """
-        e, plan = self.e, self.plan
+        e, p = self.e, self.product
         width = vectors * self.lanes
         following = e.add(column, width)
-        start = e.mul(following, e.dim(plan.k)) if plan.transpose_b else following
-        step = i64(width if plan.transpose_b else plan.n)
+        start = e.mul(following, e.dim(p.k)) if p.transpose_b else following
+        step = i64(width if p.transpose_b else p.n)
         return e.address(self.source.base, "f32", start), e.ir.select(wanted, step, i64(0))
 
     def _chunk_row(self, row: Value, vectors: int) -> Value:
@@ -270,16 +325,17 @@ class _Emitter:
 
     def _epilogue(self, start: Value, stop: Value, column: Value, valids: Sequence[int]) -> None:
         """The elementwise work on a finished chunk, and the stores."""
-        e = self.e
+        e, shape = self.e, self.node.tensor.shape
         with e.loop(start, stop, 1) as (row, _, _):
             base = self._chunk_row(e.sub(row, start), len(valids))
+            outer = unravel(e, e.add(self.base_row, row), shape[:-1])
             for v, valid in enumerate(valids):
-                product = e.load(e.address(base, "f32", i64(v * self.lanes)), "f32", self.lanes)
-                index = [row, e.add(column, v * self.lanes)]
-                kept = [i for i, dim in zip(index, self.node.tensor.shape, strict=True) if dim != 1]
-                point = Point(e, self.body, kept, valid, {self.node: product})
-                if self.plan.n == 1:  # no axis of lanes: the one column
-                    point.valid = None
+                sums = e.load(e.address(base, "f32", i64(v * self.lanes)), "f32", self.lanes)
+                index = [*outer, e.add(column, v * self.lanes)]
+                kept = [i for i, dim in zip(index, shape, strict=True) if dim != 1]
+                # Without an axis of lanes there is one column.
+                lanes = valid if self.product.n != 1 else None
+                point = Point(e, self.body, kept, lanes, {self.node: sums})
                 point.store_all(
                     (node, self.body.results[name])
                     for name, node in self.body.graph.outputs.items()

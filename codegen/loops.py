@@ -13,22 +13,13 @@ from graphc.ir.types import FLOATS, Dim, Shape, product
 
 from .builder import SCALARS, Emitter, i64, is_static, splat
 from .elementwise import LOWERINGS, extremum
-from .values import Body, Point, squeezed
+from .indexing import MAPS
+from .values import Body, Point, squeezed, unravel
 
 Value: TypeAlias = ir.Value
 
 # Vectors of a row that are unrolled rather than looped over.
 UNROLLED = 4
-
-
-def unravel(e: Emitter, index: Value, dims: Sequence[Dim]) -> list[Value]:
-    """The index of each axis, from a linear row-major index."""
-    indices: list[Value] = []
-    for dim in reversed(dims[1:]):
-        size = e.dim(dim)
-        indices.insert(0, e.rem(index, size))
-        index = e.div(index, size)
-    return [index, *indices] if dims else []
 
 
 def each_vector(
@@ -68,7 +59,12 @@ def _is_flat(body: Body, full: Shape) -> bool:
     """Whether every array is read either whole, in the domain's own order, or as one scalar."""
     order = tuple(range(len(full)))
     for node in body.nodes:
-        if node.op in ("gather", "transpose", "iota"):
+        if node.op in MAPS.keys() - {"broadcast"} or node.op in (
+            "gather",
+            "iota",
+            "concat",
+            "fold",
+        ):
             return False
         if node.op in ("broadcast", "input"):
             axes = body.access(node).axes

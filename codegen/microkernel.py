@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from llvmlite import ir
@@ -10,50 +9,49 @@ from llvmlite import ir
 from graphc.ir.types import Dim
 
 from .builder import F32, I64, PTR, Emitter, i64, zeros
+from .operands import View
 
 Value: TypeAlias = ir.Value
 
 CACHE_LINE = 64
-
-
-@dataclass(frozen=True)
-class Operand:
-    """A matrix in memory as the micro-kernel walks it: elements between rows, and along K."""
-
-    row_stride: Dim
-    k_stride: Dim
+# Elements of a segment that are written out rather than looped over.
+SHORT_SEGMENT = 8
 
 
 def micro_kernel(
-    outer: Emitter, height: int, vectors: int, a: Operand, n: int, beside: int
+    outer: Emitter, height: int, vectors: int, a: View, n: int, beside: int
 ) -> ir.Function:
     """C[height, vectors] (+)= A B over a block of K, C in registers; shared in the module.
 
     f(A, B, C, depth, whether C starts at 0, A's strides along K and between rows, B's next stripe,
     its elements between rows, an address in each of the matrices beside C): strides that are
-    constants are compiled in.
+    constants are compiled in. When A is no matrix, depth counts segments, and two more arguments
+    hold the offsets of the rows and of the segments.
 
     Args:
         height: rows of the tile.
         vectors: vectors of the tile's rows.
-        a: A's strides.
+        a: how to walk A.
         n: elements between rows of the matrices beside C.
         beside: how many of these there are.
     """
-    name = f"micro_{height}x{vectors}_{_label(a.row_stride)}_{_label(a.k_stride)}"
+    shape = f"{_label(a.row_stride)}" if a.is_matrix else f"by_{_label(a.depth)}"
+    name = f"micro_{height}x{vectors}_{shape}_{_label(a.stride)}"
     name += f"_{beside}x{n}" if beside else ""
     module = outer.function.module
     if name in module.globals:
         return module.globals[name]
+    tables = [] if a.is_matrix else [PTR, PTR]
     signature = ir.FunctionType(
-        ir.VoidType(), [PTR, PTR, PTR, I64, ir.IntType(1), I64, I64, PTR, I64] + [PTR] * beside
+        ir.VoidType(),
+        [PTR, PTR, PTR, I64, ir.IntType(1), I64, I64, PTR, I64] + [PTR] * beside + tables,
     )
     function = ir.Function(module, signature, name)
     function.linkage = "internal"
     function.attributes.add("noinline")
     for argument in function.args[:3]:
         argument.add_attribute("noalias")
-    _fill(Emitter(function, outer.target, {}), height, vectors, a, n)
+    _MicroKernel(Emitter(function, outer.target, {}), height, vectors, a, n, beside).fill()
     return function
 
 
@@ -61,70 +59,122 @@ def _label(stride: Dim) -> str:
     return str(stride).replace("*", "_")
 
 
-def _fill(e: Emitter, height: int, vectors: int, a: Operand, n: int) -> None:
-    """The loop over K: one broadcast of A and a multiply-add a row and vector.
+class _MicroKernel:
+    def __init__(self, e: Emitter, height: int, vectors: int, a: View, n: int, beside: int) -> None:
+        self.e, self.height, self.vectors, self.a, self.n = e, height, vectors, a, n
+        (
+            self.a_base, self.b_base, self.c_base, self.depth, self.first, k_stride, row_stride,
+            self.next_base, self.next_step, *rest,
+        ) = e.function.args  # fmt: skip
+        self.beside, self.tables = rest[:beside], rest[beside:]
+        self.k_stride = i64(a.stride) if isinstance(a.stride, int) else k_stride
+        fixed = isinstance(a.row_stride, int)
+        self.row_stride = i64(a.row_stride) if fixed else row_stride  # type: ignore[arg-type]
+        self.lanes = e.target.lanes
 
-    On the way it fetches into cache what is needed next: B's next stripe, a row for each k, and
-    the matrices that the epilogue reads beside C, a row for each turn of the loop.
-    """
-    a_base, b_base, c_base, depth, first, k_argument, row_argument, *ahead = e.function.args
-    next_base, next_step, *beside = ahead
-    lanes = e.target.lanes
-    k_stride = i64(a.k_stride) if isinstance(a.k_stride, int) else k_argument
-    row_stride = i64(a.row_stride) if isinstance(a.row_stride, int) else row_argument
-    vector = ir.VectorType(F32, lanes)
-    zero = zeros(F32, lanes)
-    tile = [
-        e.address(c_base, "f32", i64((row * vectors + v) * lanes))
-        for row in range(height)
-        for v in range(vectors)
-    ]
-
-    def multiply(a_at: Value, b_at: Value, sums: list[Value], step: int) -> list[Value]:
-        b_row = [
-            e.load(e.address(b_at, "f32", i64((step * vectors + v) * lanes)), "f32", lanes)
-            for v in range(vectors)
+    def fill(self) -> None:
+        """Loads the tile, goes over K, stores the tile."""
+        e = self.e
+        tile = [
+            e.address(self.c_base, "f32", i64(at * self.lanes))
+            for at in range(self.height * self.vectors)
         ]
-        result = []
-        for row in range(height):
-            offset = e.add(e.mul(row_stride, row), e.mul(k_stride, step))
-            spread = e.load_spread(e.address(a_at, "f32", offset), lanes)
-            for v in range(vectors):
-                result.append(e.fma(spread, b_row[v], sums[row * vectors + v]))
+        initial = self._initial(tile)
+        sums = self._matrix(initial) if self.a.is_matrix else self._segments(initial)
+        for value, place in zip(sums, tile, strict=True):
+            e.store(value, place, "f32", self.lanes)
+        e.ir.ret_void()
+
+    def _initial(self, tile: list[Value]) -> list[Value]:
+        """C is loaded only when an earlier block left something there."""
+        e = self.e
+        entry = e.ir.block
+        with e.ir.if_then(e.ir.not_(self.first)):
+            loaded = [e.load(place, "f32", self.lanes) for place in tile]
+            inside = e.ir.block
+        initial = []
+        for value in loaded:
+            phi = e.ir.phi(ir.VectorType(F32, self.lanes))
+            phi.add_incoming(zeros(F32, self.lanes), entry)
+            phi.add_incoming(value, inside)
+            initial.append(phi)
+        return initial
+
+    def _multiply(
+        self, rows: list[Value], b_at: Value, sums: list[Value], step: int
+    ) -> list[Value]:
+        """One broadcast of A and a multiply-add a row and vector."""
+        e, result = self.e, []
+        b_row = [
+            e.load(
+                e.address(b_at, "f32", i64((step * self.vectors + v) * self.lanes)), "f32",
+                self.lanes,
+            )
+            for v in range(self.vectors)
+        ]  # fmt: skip
+        for row, place in enumerate(rows):
+            at = e.address(place, "f32", e.mul(self.k_stride, step))
+            spread = e.load_spread(at, self.lanes)
+            for v in range(self.vectors):
+                result.append(e.fma(spread, b_row[v], sums[row * self.vectors + v]))
         return result
 
-    def fetch(pointer: Value, write: bool) -> None:
-        for at in range(0, vectors * lanes * 4, CACHE_LINE):
-            e.prefetch(e.address(pointer, "u8", i64(at)), write)
+    def _fetch(self, pointer: Value, write: bool) -> None:
+        for at in range(0, self.vectors * self.lanes * 4, CACHE_LINE):
+            self.e.prefetch(self.e.address(pointer, "u8", i64(at)), write)
 
-    # C is loaded only when an earlier block left something there.
-    entry = e.ir.block
-    with e.ir.if_then(e.ir.not_(first)):
-        loaded = [e.load(place, "f32", lanes) for place in tile]
-        inside = e.ir.block
-    initial = []
-    for value in loaded:
-        phi = e.ir.phi(vector)
-        phi.add_incoming(zero, entry)
-        phi.add_incoming(value, inside)
-        initial.append(phi)
-    unroll = 2
-    whole = e.mul(e.div(depth, unroll), unroll)
-    sums: list[Value] = initial
-    for start, stop, step in ((i64(0), whole, unroll), (whole, depth, 1)):
-        with e.loop(start, stop, step, sums) as (k, carried, carry):
+    def _matrix(self, sums: list[Value]) -> list[Value]:
+        """K as one run, with B's next stripe, a row for each k, fetched into cache on the way, and
+        the matrices that the epilogue reads beside C, a row for each turn of the loop."""
+        e, unroll = self.e, 2
+        whole = e.mul(e.div(self.depth, unroll), unroll)
+        for start, stop, step in ((i64(0), whole, unroll), (whole, self.depth, 1)):
+            with e.loop(start, stop, step, sums) as (k, carried, carry):
+                inner = carried
+                a_at = e.address(self.a_base, "f32", e.mul(k, self.k_stride))
+                rows = [
+                    e.address(a_at, "f32", e.mul(self.row_stride, row))
+                    for row in range(self.height)
+                ]
+                b_at = e.address(self.b_base, "f32", e.mul(k, self.vectors * self.lanes))
+                for at in range(step):
+                    inner = self._multiply(rows, b_at, inner, at)
+                    ahead = e.mul(e.add(k, at), self.next_step)
+                    self._fetch(e.address(self.next_base, "f32", ahead), False)
+                if step == unroll:
+                    row = e.ir.and_(e.div(k, 4), i64(15))
+                    for pointer in self.beside:
+                        self._fetch(e.address(pointer, "f32", e.mul(row, self.n)), True)
+                carry(inner)
+            sums = e.carried
+        return sums
+
+    def _segments(self, sums: list[Value]) -> list[Value]:
+        """K segment by segment, rows and segments at offsets from tables."""
+        e, depth = self.e, self.a.depth
+        assert isinstance(depth, int)
+        row_table, segment_table = self.tables
+        bases = [
+            e.address(self.a_base, "f32", e.ir.load(e.address(row_table, "i64", i64(row)), typ=I64))
+            for row in range(self.height)
+        ]
+        width = self.vectors * self.lanes
+        with e.loop(i64(0), self.depth, 1, sums) as (segment, carried, carry):
+            offset = e.ir.load(e.address(segment_table, "i64", segment), typ=I64)
+            rows = [e.address(base, "f32", offset) for base in bases]
+            b_at = e.address(self.b_base, "f32", e.mul(segment, depth * width))
+            whole = depth - depth % 4 if depth > SHORT_SEGMENT else 0
             inner = carried
-            a_at = e.address(a_base, "f32", e.mul(k, k_stride))
-            b_at = e.address(b_base, "f32", e.mul(k, vectors * lanes))
-            for at in range(step):
-                inner = multiply(a_at, b_at, inner, at)
-                fetch(e.address(next_base, "f32", e.mul(e.add(k, at), next_step)), False)
-            if step == unroll:
-                row = e.ir.and_(e.div(k, 4), i64(15))
-                for pointer in beside:
-                    fetch(e.address(pointer, "f32", e.mul(row, n)), True)
+            if whole:
+                with e.loop(i64(0), i64(whole), 4, inner) as (k, so_far, carry_inner):
+                    values = so_far
+                    at_k = [e.address(row, "f32", e.mul(k, self.k_stride)) for row in rows]
+                    b_k = e.address(b_at, "f32", e.mul(k, width))
+                    for step in range(4):
+                        values = self._multiply(at_k, b_k, values, step)
+                    carry_inner(values)
+                inner = e.carried
+            for step in range(whole, depth):
+                inner = self._multiply(rows, b_at, inner, step)
             carry(inner)
-        sums = e.carried
-    for value, place in zip(sums, tile, strict=True):
-        e.store(value, place, "f32", lanes)
-    e.ir.ret_void()
+        return e.carried

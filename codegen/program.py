@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
+from graphc.ir.ops import CONTRACTIONS
 from graphc.ir.place import Place, arena_size, place_of, round_up
 from graphc.ir.text import to_text
 from graphc.ir.types import Dim, Size, TensorType, product
@@ -23,6 +24,7 @@ from .contraction import contraction_scratch, emit_contraction, plan_contraction
 from .elementwise import Unsupported
 from .loops import emit_columns, emit_loop
 from .rows import emit_rows, rows_scratch
+from .scatter import emit_scatter
 from .target import Target
 from .threads import ARGUMENTS, PARAMETERS, emit_barrier, emit_entry, emit_wait, word
 from .values import Body
@@ -135,14 +137,16 @@ class _Kernels:
             emit_loop(e, body, thread, threads)
         elif kind == "columns":
             emit_columns(e, body, thread, threads)
+        elif kind == "scatter":
+            emit_scatter(e, body, thread, threads)
         elif kind == "rows":
             self.scratch = max(self.scratch, rows_scratch(body, self.target.lanes))
             emit_rows(e, body, thread, threads, scratch)
         else:
-            matmul = next(n for n in body.nodes if n.op == "matmul")
-            plan = plan_contraction(body, matmul, self.target)
+            node = next(n for n in body.nodes if n.op in CONTRACTIONS)
+            plan = plan_contraction(body, node, self.target)
             self.scratch = max(self.scratch, contraction_scratch(plan, self.target))
-            emit_contraction(e, body, matmul, thread, threads, scratch)
+            emit_contraction(e, body, node, thread, threads, scratch)
 
 
 def _aliased(graph: Graph, node: Node) -> set[int]:

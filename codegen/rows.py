@@ -20,8 +20,8 @@ from graphc.ir.types import Shape, product
 
 from .builder import I32, Emitter, i64, splat
 from .elementwise import LOWERINGS, is_float
-from .loops import UNROLLED, combiner, each_vector, extreme, neutral, unravel
-from .values import Body, Point, squeezed
+from .loops import UNROLLED, combiner, each_vector, extreme, neutral
+from .values import Body, Point, squeezed, unravel
 
 Value: TypeAlias = ir.Value
 
@@ -221,7 +221,7 @@ class RowEmitter:
         index: Value = i64(0)
         for axis in range(first, len(self.plan.full)):
             index = self.e.add(
-                self.e.mul(index, self.e.dim(self.plan.full[axis])), point.index[axis]
+                self.e.mul(index, self.e.dim(self.plan.full[axis])), point.index[axis].base
             )
         base = i64(self.plan.kept.index(node) * columns * 8)
         row = self.e.address(self.scratch, "u8", base)
@@ -288,7 +288,7 @@ def _argmax(e: Emitter, operand: Node) -> Reducer:
     def step(carried: list[Value], point: Point) -> list[Value]:
         best, where = carried
         value = _masked(e, point.value(operand), point.valid or 0, lowest)
-        index = b.add(e.spread(b.trunc(point.index[-1], I32), lanes), lane_numbers)
+        index = b.add(e.spread(b.trunc(point.index[-1].base, I32), lanes), lane_numbers)
         better = greater(value, best)
         return [b.select(better, value, best), b.select(better, index, where)]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,10 +12,14 @@ import numpy as np
 from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
-from graphc.ir.types import Shape, product
+from graphc.ir.types import Dim, Shape, product
 
-from .builder import I32, I64, SCALARS, Emitter, memory_type, splat, zeros
+from .builder import I1, I32, I64, SCALARS, Emitter, i64, memory_type, splat, zeros
 from .elementwise import LOWERINGS, Unsupported, philox_uniform
+from .indexing import MAPS, Index, Indexer, expand, fold_counts, fold_terms, squeeze
+
+# Terms of a sum that are written out rather than looped over.
+MOST_UNROLLED = 16
 
 Value: TypeAlias = ir.Value
 
@@ -81,28 +87,37 @@ class Point:
     """The values of body nodes at `lanes` consecutive elements of a space's last axis.
 
     Args:
-        index: an index (i64) for each axis of the space; the last is that of the first lane.
+        index: an index for each axis of the space that is not of size 1; a plain value (i64) is
+            that of the first lane.
         valid: how many lanes are in memory; None for a space without a vector axis, where every
             lane holds the same element.
         known: nodes whose values are at hand: a tile of the product, results of reductions.
         flat: the index is the linear one of the domain, whatever the rank of its arrays.
+        mask: the lanes (or whether all) that are of use; others read nothing.
     """
 
     def __init__(
         self,
         emitter: Emitter,
         body: Body,
-        index: Sequence[Value],
+        index: Sequence[Value | Index],
         valid: int | None,
         known: dict[Node, Value] | None = None,
         flat: bool = False,
+        mask: Value | None = None,
     ) -> None:
         self.e = emitter
         self.flat = flat
         self.body = body
-        self.index = list(index)
+        last = len(index) - 1 if valid is not None else None
+        self.index = [
+            i if isinstance(i, Index) else Index(i, int(axis == last))
+            for axis, i in enumerate(index)
+        ]
         self.valid = valid
+        self.mask = mask
         self.values: dict[Node, Value] = dict(known or {})
+        self.indexer = Indexer(emitter)
 
     @property
     def lanes(self) -> int:
@@ -111,137 +126,202 @@ class Point:
     def value(self, node: Node) -> Value:
         """The vector of a node's elements here."""
         if node not in self.values:
-            for operand in _pending(self.body, node, self.values):
+            for operand in _pending(self, node):
                 self.values[operand] = self._compute(operand)
         return self.values[node]
 
     def _compute(self, node: Node) -> Value:
+        operands = self.body.operands[node]
         if node.op in LOWERINGS:
-            operands = [self.values[o] for o in self.body.operands[node]]
             attrs = node.attrs
-            if self.body.operands[node][-1].tensor.dtype.startswith("u"):
+            if operands[-1].tensor.dtype.startswith("u"):
                 attrs = {**attrs, "unsigned": True}
-            return LOWERINGS[node.op](self.e, attrs, *operands)
-        access = self.body.access(node)
-        leaf, axes = access.leaf, access.axes
-        # A value at hand is that of the point's own place, not of a transposed one.
-        if leaf in self.values and axes == tuple(range(len(axes))):
-            return self.values[leaf]
-        if leaf.op == "input":
-            return self._load(leaf, self.body.pointers[leaf], axes)
-        if leaf.op == "const":
-            return self._constant(leaf, axes)
-        if leaf.op == "size":
-            size = self.e.spread(self.e.dim(leaf.attrs["dim"]), self.lanes)
-            return LOWERINGS["cast"](self.e, {"dtype": leaf.tensor.dtype}, size)
-        if leaf.op == "iota":
-            position = _positions(leaf.tensor.shape).get(leaf.attrs["axis"])
-            if position is None:  # an axis of size 1
-                return splat(0, I32, self.lanes)
-            lanes = self._lane_indices(axes[position])
-            return self.e.ir.trunc(lanes, ir.VectorType(I32, self.lanes))
-        if leaf.op == "random_uniform":
-            return self._random(leaf, axes)
-        if leaf.op == "gather":
-            return self._gather(leaf, axes)
-        if LOWERINGS.get(leaf.op) is not None:  # seen through a broadcast or a unit reshape
-            return self.value(leaf)
-        raise Unsupported(f"%{leaf.name}: {leaf.op} cannot be computed in this kernel")
+            return LOWERINGS[node.op](self.e, attrs, *(self.values[o] for o in operands))
+        own = self.index[: len(squeezed(node))]
+        if node.op == "input":
+            return self._load(node, self.body.pointers[node], own)
+        if (same := seen_through(node, operands)) is not None:
+            return self._read(same, own)
+        if node.op in MAPS:
+            return self._mapped(node, own)
+        if node.op in _LEAVES:
+            return _LEAVES[node.op](self, node, own)
+        raise Unsupported(f"%{node.name}: {node.op} cannot be computed in this kernel")
 
-    def _constant(self, leaf: Node, axes: tuple[int, ...]) -> Value:
-        value, scalar = leaf.attrs["value"], SCALARS[leaf.tensor.dtype]
-        if leaf.tensor.rank == 0 or leaf.tensor.elements == 1:
+    def _read(self, node: Node, index: Sequence[Index], mask: Value | None = None) -> Value:
+        """A node's value at another index; here, where the index is the same."""
+        here = all(a is b for a, b in zip(index, self.index, strict=False))
+        if here and mask is None:
+            return self.value(node)
+        mask = self.indexer.both(self.mask, mask)
+        return Point(self.e, self.body, index, self.valid, mask=mask).value(node)
+
+    def _mapped(self, node: Node, index: Sequence[Index]) -> Value:
+        """The operand's element where an index map puts it."""
+        (operand,) = self.body.operands[node]
+        shape = operand.tensor.shape
+        if self.flat:  # a scalar, or an array of the domain's own shape
+            return self._read(operand, self.index if squeezed(operand) else [])
+        full = expand(index, node.tensor.shape)
+        place, mask = MAPS[node.op](self.indexer, node.attrs, shape, full)
+        value = self._read(operand, squeeze(place, shape), mask)
+        if mask is None:
+            return value
+        filling = splat(node.attrs["value"], SCALARS[node.tensor.dtype], self.lanes)
+        return self.e.ir.select(mask, value, filling)
+
+    def _zero(self, node: Node) -> Value:
+        return zeros(SCALARS[node.tensor.dtype], self.lanes)
+
+    # Leaves, and ops that read several places.
+
+    def _constant(self, node: Node, index: Sequence[Index]) -> Value:
+        value, scalar = node.attrs["value"], SCALARS[node.tensor.dtype]
+        if node.tensor.rank == 0 or node.tensor.elements == 1:
             number = getattr(value, "item", lambda: value)()
             return splat(number, scalar, self.lanes)
-        table = _constant_table(self.e, leaf)
-        return self._load(leaf, table, axes)
+        return self._load(node, _constant_table(self.e, node), index)
 
-    def offset(self, shape: Shape, axes: Sequence[int]) -> tuple[Value, int | None]:
-        """The element offset of a row-major array at this point, and the axis of the lanes."""
-        if self.flat and axes:
-            return self.index[0], len(shape) - 1
-        total: Value = ir.Constant(I64, 0)
-        vector_axis = None
-        for at, axis in enumerate(axes):
-            stride = product(shape[at + 1 :])
-            total = self.e.add(total, self.e.mul(self.e.dim(stride), self.index[axis]))
-            if self.valid is not None and axis == len(self.index) - 1:
-                vector_axis = at
-        return total, vector_axis
+    def _size(self, node: Node, _: Sequence[Index]) -> Value:
+        size = self.e.spread(self.e.dim(node.attrs["dim"]), self.lanes)
+        return LOWERINGS["cast"](self.e, {"dtype": node.tensor.dtype}, size)
 
-    def _load(self, leaf: Node, pointer: Value, axes: Sequence[int]) -> Value:
-        shape, dtype = squeezed(leaf), leaf.tensor.dtype
-        offset, vector_axis = self.offset(shape, axes)
-        address = self.e.address(pointer, dtype, offset)
-        if vector_axis is None:
-            return self.e.spread(self.e.load_scalar(address, dtype), self.lanes)
-        stride = product(shape[vector_axis + 1 :])
-        if stride == 1:
-            return self.e.load(address, dtype, self.valid or 0)
-        step = self.e.dim(stride)
-        return self._lane_by_lane(
-            dtype, lambda lane: self.e.address(address, dtype, self.e.mul(step, lane))
-        )
+    def _iota(self, node: Node, index: Sequence[Index]) -> Value:
+        along = expand(index, node.tensor.shape)[node.attrs["axis"]]
+        return self.e.ir.trunc(self.indexer.lanes(along), ir.VectorType(I32, self.lanes))
 
-    def _lane_by_lane(self, dtype: str, address: object) -> Value:
-        """A vector whose lanes stand apart in memory."""
-        value: Value = zeros(SCALARS[dtype], self.lanes)
-        for lane in range(self.valid or 0):
-            element = self.e.load_scalar(address(ir.Constant(I64, lane)), dtype)  # type: ignore[operator]
-            value = self.e.ir.insert_element(value, element, ir.Constant(I32, lane))
-        return value
-
-    def _lane_indices(self, axis: int) -> Value:
-        first = self.e.spread(self.index[axis], self.lanes)
-        if self.valid is None or axis != len(self.index) - 1:
-            return first
-        steps = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
-        return self.e.ir.add(first, steps)
-
-    def _random(self, leaf: Node, axes: Sequence[int]) -> Value:
+    def _random(self, node: Node, index: Sequence[Index]) -> Value:
         seed, step = (
-            self.e.load_scalar(self.body.pointers[self.body.access(o).leaf], "i32")
-            if self.body.access(o).leaf.op == "input"
-            else self.e.ir.extract_element(self.value(o), ir.Constant(I32, 0))
-            for o in self.body.operands[leaf]
+            self.e.ir.extract_element(self._read(o, []), ir.Constant(I32, 0))
+            for o in self.body.operands[node]
         )
-        offset, vector_axis = self.offset(squeezed(leaf), axes)
-        index = self.e.spread(offset, self.lanes)
-        if vector_axis is not None:
-            stride = self.e.dim(product(squeezed(leaf)[vector_axis + 1 :]))
-            steps = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
-            index = self.e.ir.add(index, self.e.ir.mul(steps, self.e.spread(stride, self.lanes)))
-        return philox_uniform(self.e, seed, leaf.attrs["stream"], step, index)
+        element = self._linear(squeezed(node), index)
+        return philox_uniform(self.e, seed, node.attrs["stream"], step, element)
 
-    def _gather(self, leaf: Node, axes: Sequence[int]) -> Value:
-        """Rows of data: the index gives the first axis."""
-        data, index = self.body.operands[leaf]
-        pointer, index_pointer = self.body.pointers[data], self.body.pointers[index]
-        row_shape = tuple(d for d in data.tensor.shape[1:] if d != 1)
-        index_axes, row_axes = (
-            axes[: len(axes) - len(row_shape)],
-            axes[len(axes) - len(row_shape) :],
-        )
-        row_size = self.e.dim(product(row_shape))
-        at, index_vector = self.offset(squeezed(index), index_axes)
-        inner, row_vector = self.offset(row_shape, row_axes)
-        dtype = data.tensor.dtype
+    def _gather(self, node: Node, index: Sequence[Index]) -> Value:
+        """Rows of data: the row's number is the first axis's index."""
+        data, numbers = self.body.operands[node]
+        full = expand(index, node.tensor.shape)
+        rank = numbers.tensor.rank
+        place = squeeze(full[:rank], numbers.tensor.shape)
+        number = self._read(numbers, place)
+        wide = ir.VectorType(I64, self.lanes)
+        if number.type != wide:
+            number = self.e.ir.sext(number, wide)
+        if all(not i.step and i.lanes is None for i in place):
+            row = Index(self.e.ir.extract_element(number, ir.Constant(I32, 0)))
+        else:
+            row = Index(i64(0), 0, number)
+        mask = self.indexer.below(row, data.tensor.shape[0])
+        value = self._read(data, squeeze([row, *full[rank:]], data.tensor.shape), mask)
+        return self.e.ir.select(mask, value, self._zero(node))
 
-        def row(lane: Value) -> Value:
-            place = self.e.address(index_pointer, index.tensor.dtype, self.e.add(at, lane))
-            number = self.e.load_scalar(place, index.tensor.dtype)
-            if number.type != I64:
-                number = self.e.ir.sext(number, I64)
-            return self.e.address(pointer, dtype, self.e.add(self.e.mul(row_size, number), inner))
+    def _concat(self, node: Node, index: Sequence[Index]) -> Value:
+        """The one operand's element that is here."""
+        axis, full = node.attrs["axis"], expand(index, node.tensor.shape)
+        result: Value | None = None
+        before: Value = i64(0)
+        for operand in self.body.operands[node]:
+            shape = operand.tensor.shape
+            place = self.indexer.affine(full[axis], 1, self.e.sub(i64(0), before))
+            mask = self.indexer.below(place, shape[axis])
+            at = squeeze([*full[:axis], place, *full[axis + 1 :]], shape)
+            value = self._read(operand, at, mask)
+            result = value if result is None else self.e.ir.select(mask, value, result)
+            before = self.e.add(before, self.e.dim(shape[axis]))
+        return result
 
-        zero = ir.Constant(I64, 0)
-        if index_vector is not None:
-            return self._lane_by_lane(dtype, row)
-        if row_vector is None:
-            return self.e.spread(self.e.load_scalar(row(zero), dtype), self.lanes)
-        if row_vector != len(row_shape) - 1:
-            raise Unsupported(f"%{leaf.name}: gather with its rows transposed")
-        return self.e.load(row(zero), dtype, self.valid or 0)
+    def _fold(self, node: Node, index: Sequence[Index]) -> Value:
+        """The sum of the terms: one after the other when few, else in a loop."""
+        (operand,) = self.body.operands[node]
+        full = expand(index, node.tensor.shape)
+        shape, counts = operand.tensor.shape, fold_counts(node.attrs)
+
+        def added(total: Value, term: Sequence[Value]) -> Value:
+            place, mask = fold_terms(self.indexer, node.attrs, shape, full, term)
+            value = self._read(operand, squeeze(place, shape), mask)
+            kept = self.e.ir.select(mask, value, self._zero(node))
+            return LOWERINGS["add"](self.e, {}, total, kept)
+
+        total: Value = self._zero(node)
+        if math.prod(counts) <= MOST_UNROLLED:
+            for term in itertools.product(*(range(count) for count in counts)):
+                total = added(total, [i64(number) for number in term])
+            return total
+        with self.e.loop(i64(0), i64(math.prod(counts)), 1, [total]) as (number, (so_far,), carry):
+            carry([added(so_far, unravel(self.e, number, counts))])
+        return self.e.carried[0]
+
+    # Memory.
+
+    def _offset(self, shape: Shape, index: Sequence[Index]) -> tuple[Value, Dim, Value | None]:
+        """The element offset of a row-major array (squeezed) here: base, step by lane, lanes."""
+        if self.flat and shape:
+            return self.index[0].base, 1, None
+        base: Value = i64(0)
+        step: Dim = 0
+        lanes: Value | None = None
+        for at, along in enumerate(index):
+            stride = product(shape[at + 1 :])
+            if along.lanes is not None:
+                wide = self.e.spread(self.e.dim(stride), self.lanes)
+                term = self.e.ir.mul(along.lanes, wide)
+                lanes = term if lanes is None else self.e.ir.add(lanes, term)
+                continue
+            base = self.e.add(base, self.e.mul(along.base, self.e.dim(stride)))
+            if along.step and self.valid is not None:
+                step = stride * along.step
+        return base, step, lanes
+
+    def _linear(self, shape: Shape, index: Sequence[Index]) -> Value:
+        """The element offset in every lane."""
+        base, step, lanes = self._offset(shape, index)
+        total = self.e.spread(base, self.lanes)
+        if step != 0:
+            numbers = self.indexer.lanes(Index(i64(0), 1))
+            wide = self.e.spread(self.e.dim(step), self.lanes)
+            total = self.e.ir.add(total, self.e.ir.mul(numbers, wide))
+        return total if lanes is None else self.e.ir.add(total, lanes)
+
+    def _load(self, node: Node, pointer: Value, index: Sequence[Index]) -> Value:
+        dtype = node.tensor.dtype
+        base, step, lanes = self._offset(squeezed(node), index)
+        by_lane = self.mask is not None and self.mask.type != I1
+        if self.mask is not None and not by_lane:
+            base = self.e.ir.select(self.mask, base, i64(0))
+        same = step == 0 and lanes is None
+        if same and not by_lane:
+            scalar = self.e.load_scalar(self.e.address(pointer, dtype, base), dtype)
+            return self.e.spread(scalar, self.lanes)
+        if step == 1 and lanes is None:
+            address = self.e.address(pointer, dtype, base)
+            if not by_lane:
+                return self.e.load(address, dtype, self.valid or 0)
+            if self.e.maskable(dtype):
+                return self.e.load_masked(address, dtype, self._inside())
+        return self._lane_by_lane(pointer, dtype, self._linear(squeezed(node), index), same)
+
+    def _inside(self) -> Value:
+        """The mask by lane, without the lanes that are not in memory."""
+        lanes = self.lanes
+        bits = [int(lane < (lanes if self.valid is None else self.valid)) for lane in range(lanes)]
+        return self.e.ir.and_(self.mask, ir.Constant(ir.VectorType(I1, lanes), bits))
+
+    def _lane_by_lane(self, pointer: Value, dtype: str, offsets: Value, same: bool) -> Value:
+        """A vector whose lanes stand anywhere in memory."""
+        e = self.e
+        if self.mask is not None:
+            wide = self.mask
+            if wide.type == I1:
+                wide = e.spread(wide, self.lanes)
+            offsets = e.ir.select(wide, offsets, zeros(I64, self.lanes))
+        value: Value = zeros(SCALARS[dtype], self.lanes)
+        for lane in range(self.lanes if self.valid is None or same else self.valid):
+            at = ir.Constant(I32, lane)
+            offset = e.ir.extract_element(offsets, at)
+            element = e.load_scalar(e.address(pointer, dtype, offset), dtype)
+            value = e.ir.insert_element(value, element, at)
+        return value
 
     def store_all(self, outputs: Iterable[tuple[Node, Value]]) -> None:
         """Writes the elements here of several nodes, each to its array.
@@ -258,32 +338,61 @@ class Point:
         """Writes the node's elements here to a row-major array of its shape."""
         shape, dtype = squeezed(node), node.tensor.dtype
         value = self.value(node)
-        offset, vector_axis = self.offset(shape, range(len(shape)))
-        address = self.e.address(pointer, dtype, offset)
-        if vector_axis is None:
-            self.e.store(value, address, dtype, 1)
-        else:
-            self.e.store(value, address, dtype, self.valid or 0)
+        base, step, _ = self._offset(shape, self.index[: len(shape)])
+        address = self.e.address(pointer, dtype, base)
+        self.e.store(value, address, dtype, (self.valid or 0) if step == 1 else 1)
 
 
-def _pending(body: Body, node: Node, known: dict[Node, Value]) -> list[Node]:
+_LEAVES: dict[str, Callable[[Point, Node, Sequence[Index]], Value]] = {
+    "const": Point._constant,
+    "size": Point._size,
+    "iota": Point._iota,
+    "random_uniform": Point._random,
+    "gather": Point._gather,
+    "concat": Point._concat,
+    "fold": Point._fold,
+}
+
+
+def unravel(e: Emitter, index: Value, dims: Sequence[Dim]) -> list[Value]:
+    """The index of each axis, from a linear row-major index."""
+    indices: list[Value] = []
+    for dim in reversed(dims[1:]):
+        size = e.dim(dim)
+        indices.insert(0, e.rem(index, size))
+        index = e.div(index, size)
+    return [index, *indices] if dims else []
+
+
+def seen_through(node: Node, operands: Sequence[Node]) -> Node | None:
+    """The operand, where a node is only another shape of it."""
+    return operands[0] if node.op == "reshape" else None
+
+
+def _pending(point: Point, node: Node) -> list[Node]:
     """The nodes to compute for a node's value, in order; without recursion, for deep bodies."""
+    operands = point.body.operands
     order: dict[Node, None] = {}
     stack = [(node, False)]
     while stack:
         at, expanded = stack.pop()
-        if at in known or at in order:
+        if at in point.values or at in order:
             continue
         if expanded:
             order[at] = None
             continue
         stack.append((at, True))
-        leaf = body.access(at).leaf
         if at.op in LOWERINGS:
-            stack.extend((o, False) for o in body.operands[at])
-        elif leaf is not at and leaf.op in LOWERINGS:
-            stack.append((leaf, False))
+            stack.extend((o, False) for o in operands[at])
+        elif at.op == "reshape" or (at.op == "broadcast" and _leading(at)):
+            stack.extend((o, False) for o in operands[at] if o.op in LOWERINGS)
     return list(order)
+
+
+def _leading(broadcast: Node) -> bool:
+    """Whether the operand's axes are the first ones of the result."""
+    axes: tuple[int, ...] = broadcast.attrs["axes"]
+    return axes == tuple(range(len(axes)))
 
 
 def _constant_table(e: Emitter, leaf: Node) -> Value:

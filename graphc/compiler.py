@@ -18,6 +18,7 @@ from graphc.codegen import jit
 from graphc.codegen.program import BATCH, generate
 from graphc.codegen.target import Target, current
 from graphc.ir.graph import Graph
+from graphc.ir.ops import CONTRACTIONS
 from graphc.ir.text import to_text
 from graphc.ir.types import DTYPES, Size, evaluate
 from graphc.passes.fuse import fuse
@@ -25,6 +26,7 @@ from graphc.passes.gradient import gradient
 from graphc.passes.manager import PassManager
 from graphc.passes.memory import plan_memory
 from graphc.passes.schedule import schedule
+from graphc.passes.shapes import multiplications
 
 from . import config
 from .trace import Tensor, Trace, Variable
@@ -172,10 +174,8 @@ def _count_operations(graph: Graph, symbols: dict[str, int]) -> int:
             body = node.attrs["body"]
             assert isinstance(body, Graph)
             for inner in body.nx:
-                if inner.op == "matmul":
-                    a = body.operands(inner)[0].tensor
-                    depth = a.shape[0 if inner.attrs["transpose_a"] else 1]
-                    total += 2 * evaluate(inner.tensor.elements, known) * evaluate(depth, known)
+                if inner.op in CONTRACTIONS:
+                    total += 2 * evaluate(multiplications(body, inner), known)
     return total
 
 

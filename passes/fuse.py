@@ -1,6 +1,6 @@
 """Fusion: groups nodes into kernels, and makes each group one `fused` node with a body graph.
 
-A kernel runs over a domain: the shape of its full values, sizes of 1 left out. There are four
+A kernel runs over a domain: the shape of its full values, sizes of 1 left out. There are five
 kinds:
 
 - "loop": elementwise over the domain;
@@ -8,8 +8,9 @@ kinds:
   them, on full values and on values that have one element a row;
 - "columns": reductions that keep the domain's last axis, elementwise work on their operands
   before, and on their results after;
-- "matmul": one contraction and the elementwise work on its result (its epilogue): bias,
-  activation, or the whole optimizer step.
+- "contraction": one contraction and the elementwise work on its result (its epilogue): bias,
+  activation, or the whole optimizer step;
+- "scatter": one scatter_add.
 
 Groups are formed from the outputs backwards, so that work is done where its result is read: a
 node joins the groups of its users when they can be one kernel, and otherwise starts a group of
@@ -23,13 +24,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from graphc.ir.graph import Graph, Node
-from graphc.ir.ops import OPS, REDUCTIONS
+from graphc.ir.ops import CONTRACTIONS, OPS, REDUCTIONS
 from graphc.ir.types import Shape
 
 from .legalize import FREE, is_view, legalize, reduced_axes, squeeze
 
-# Read their operands at other places than their own element's: operands must be in memory.
-LOADS = frozenset({"transpose", "gather"})
+# Read their operands at other places than their own element's.
+LOADS = frozenset({"transpose", "gather", "reverse", "pad", "concat", "fold"})
+ELSEWHERE = LOADS | CONTRACTIONS | {"scatter_add", "random_uniform"}
 
 
 @dataclass(eq=False)
@@ -53,10 +55,28 @@ class Fuser:
         self.group: dict[Node, Group] = {}
         self.results = set(graph.outputs.values())
         self.views = {node for node in graph.nx if is_view(graph, node)}
+        self.inlined: set[Node] = set()
+        self._find_inlined()
+
+    def _find_inlined(self) -> None:
+        """Elementwise work that only ops read which take each element once, at another place.
+
+        It is done on the way, in each such reader; in memory it would only be moved about.
+        """
+        for node in reversed(self.graph.nodes()):
+            users = self.users[node]
+            if OPS[node.op].elementwise and users and node not in self.results:
+                moved = LOADS - {"gather"}
+                if all(u.op in moved or u in self.inlined for u in users):
+                    self.inlined.add(node)
+
+    def free(self, node: Node) -> bool:
+        """Whether the node is made again in each kernel that reads it."""
+        return node.op in FREE or node in self.inlined
 
     def outside(self, node: Node) -> bool:
         """Whether the node never is a member of a kernel by itself."""
-        return node.op == "input" or node.op in FREE or node in self.views
+        return node.op == "input" or self.free(node) or node in self.views
 
     def run(self) -> list[Group]:
         """The groups, producers first."""
@@ -76,7 +96,7 @@ class Fuser:
         """
         found = []
         for user in self.users[node]:
-            if user in self.views:
+            if user in self.views or user in self.inlined or user.op in ("slice", "windows"):
                 found += [(reader, user, "other") for reader, *_ in self.readers(user)]
             elif user.op == "broadcast":
                 axes: tuple[int, ...] = user.attrs["axes"]
@@ -85,7 +105,7 @@ class Fuser:
                     (reader, user, how if inner == "same" else "other")
                     for reader, _, inner in self.readers(user)
                 ]
-            elif user.op == "matmul" or user.op in LOADS or user.op == "random_uniform":
+            elif user.op in ELSEWHERE:
                 found.append((user, user, "other"))
             else:
                 found.append((user, user, "same"))
@@ -104,8 +124,10 @@ class Fuser:
     def _start(self, node: Node, height: int) -> Group:
         shape = squeeze(node.tensor.shape)
         group = Group(height, shape)
-        if node.op == "matmul":
-            group.kind = "matmul"
+        if node.op in CONTRACTIONS:
+            group.kind = "contraction"
+        elif node.op == "scatter_add":
+            group.kind = "scatter"
         elif node.op in REDUCTIONS:
             self._reduce_into(node, group)
         return group
@@ -155,8 +177,8 @@ class Fuser:
             self._absorb(merged, other)
         if merged.kind == "loop" and any(how == "row" for _, how in top):
             merged.kind, merged.part = "rows", squeeze(node.tensor.shape)
-        if node.op == "matmul":
-            merged.kind = "matmul"
+        if node.op in CONTRACTIONS:
+            merged.kind = "contraction"
         elif node.op in REDUCTIONS:
             self._reduce_into(node, merged)
         return merged
@@ -168,7 +190,7 @@ class Fuser:
             )
         if "loop" in (a.kind, b.kind):
             loop, other = (a, b) if a.kind == "loop" else (b, a)
-            if other.kind == "matmul":
+            if other.kind == "contraction":
                 return loop.full == other.full
             return loop.full == other.full if other.kind == "rows" else loop.full == other.part
         return False
@@ -203,8 +225,10 @@ class Fuser:
         shape = squeeze(node.tensor.shape)
         if rows and group.kind == "loop":
             group = Group(0, group.full, "rows", shape, group.members)
-        if node.op == "matmul":
-            return group.kind == "loop" and group.full == node.tensor.shape == shape
+        if node.op in CONTRACTIONS:
+            return group.kind == "loop" and group.full == shape
+        if node.op == "scatter_add":
+            return False
         if node.op in REDUCTIONS:
             trial = Group(0, group.full, group.kind, group.part, group.members)
             return self._reduce_into(node, trial)
@@ -226,7 +250,7 @@ class Fuser:
         """The kernel nodes whose memory or registers a node reads, seen through free nodes."""
         found = []
         for operand in self.operands[node]:
-            if operand.op in FREE or operand in self.views:
+            if self.free(operand) or operand in self.views:
                 found += self._sources(operand)
             elif operand.op != "input":
                 found.append(operand)
@@ -270,7 +294,7 @@ def _emit(fuser: Fuser, group: Group, result: Graph, new: dict[Node, Node], name
 
     def inside(node: Node) -> Node:
         if node not in inner:
-            if node in group.members or node.op in FREE:
+            if node in group.members or fuser.free(node):
                 inner[node] = body.import_node(node, [inside(o) for o in fuser.operands[node]])
             else:
                 operands.append(_memory(fuser, node, result, new))
@@ -285,7 +309,7 @@ def _emit(fuser: Fuser, group: Group, result: Graph, new: dict[Node, Node], name
     written = [node for node in members if _read_outside(fuser, group, node)]
     body.outputs = {node.name: inner[node] for node in written}
     types = tuple(node.tensor for node in written)
-    anchor = max(members, key=lambda n: (n.op == "matmul", n.op in REDUCTIONS, n.index))
+    anchor = max(members, key=lambda n: (n.op in CONTRACTIONS, n.op in REDUCTIONS, n.index))
     kernel = result.add(
         "fused", operands, {"kind": group.kind, "body": body}, type=types, scope=anchor.scope,
         name=name,

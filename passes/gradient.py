@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from graphc.ir.graph import Graph, GraphError, Node
+from graphc.ir.graph import Attributes, Graph, GraphError, Node
 from graphc.ir.types import TensorType
 
 from .shapes import Builder
@@ -94,6 +94,84 @@ def _matmul(dy: Term, y: Term, a: Term, b: Term) -> list[Term]:
     return [da, db]
 
 
+def _slice(dy: Term, y: Term, x: Term) -> list[Term]:
+    """Back in its place, zeros around and between."""
+    attrs = y.node.attrs
+    low, high, interior = [], [], []
+    for dim, start, size, step in zip(
+        x.type.shape, attrs["starts"], attrs["sizes"], attrs["steps"], strict=True
+    ):
+        fixed = isinstance(dim, int) and size
+        low.append(start)
+        high.append(dim - start - (size - 1) * step - 1 if fixed else 0)
+        interior.append(step - 1)
+    padding = {"low": tuple(low), "high": tuple(high), "interior": tuple(interior)}
+    return [dy.op("pad", **padding, value=0.0)]
+
+
+def _pad(dy: Term, y: Term, x: Term) -> list[Term]:
+    steps = tuple(gap + 1 for gap in y.node.attrs["interior"])
+    return [dy.op("slice", starts=y.node.attrs["low"], sizes=x.type.shape, steps=steps)]
+
+
+def _concat(dy: Term, y: Term, *parts: Term) -> list[Term]:
+    axis: int = y.node.attrs["axis"]
+    rank, start, results = dy.type.rank, 0, []
+    for part in parts:
+        size = part.type.shape[axis]
+        if not isinstance(size, int):
+            raise GraphError(f"%{y.node.name}: concat along an axis of size {size} has no gradient")
+        starts = tuple(start if a == axis else 0 for a in range(rank))
+        results.append(dy.op("slice", starts=starts, sizes=part.type.shape, steps=(1,) * rank))
+        start += size
+    return results
+
+
+def _fold(dy: Term, y: Term, _: Term) -> list[Term]:
+    return [dy.op("windows", **{k: v for k, v in y.node.attrs.items() if k != "shape"})]
+
+
+def _fixed(x: Term, axis: int) -> int:
+    """The size of an axis that conv's type rule holds to be fixed."""
+    size = x.type.shape[axis]
+    assert isinstance(size, int)
+    return size
+
+
+def _conv_input(dy: Term, kernel: Term, like: TensorType, attrs: Attributes) -> Term:
+    """The cotangent of conv's x: its result's, spread and padded, convolved with the kernel turned
+    around (Dumoulin and Visin 2016, "A guide to convolution arithmetic")."""
+    strides, dilations = attrs["strides"], attrs["dilations"]
+    rank = len(strides)
+    low, high = [0], [0]
+    for at, (stride, dilation) in enumerate(zip(strides, dilations, strict=True)):
+        reach = (_fixed(kernel, at) - 1) * dilation
+        covered = (_fixed(dy, at + 1) - 1) * stride + 1 + reach
+        size = like.shape[at + 1]
+        assert isinstance(size, int)
+        low.append(reach)
+        high.append(reach + size - covered)
+    interior = (0, *(stride - 1 for stride in strides), 0)
+    wide = dy.op("pad", low=(*low, 0), high=(*high, 0), interior=interior, value=0.0)
+    turned = kernel.op("reverse", axes=tuple(range(rank)))
+    turned = turned.op("transpose", permutation=(*range(rank), rank + 1, rank))
+    return wide.op("conv", turned, strides=(1,) * rank, dilations=dilations)
+
+
+def _conv(dy: Term, y: Term, x: Term, kernel: Term) -> list[Term]:
+    attrs = y.node.attrs
+    sizes = kernel.type.shape[: len(attrs["strides"])]
+    by_part = x.op("conv_kernel_grad", dy, sizes=sizes, parts=1, **attrs)
+    dkernel = by_part.op("reshape", shape=kernel.type.shape)
+    return [_conv_input(dy, kernel, x.type, attrs), dkernel]
+
+
+def _conv_kernel_grad(dkernel: Term, y: Term, x: Term, dy: Term) -> list[Term]:
+    attrs = {k: y.node.attrs[k] for k in ("strides", "dilations")}
+    kernel = dkernel.op("reshape", shape=y.type.shape[1:])
+    return [_conv_input(dy, kernel, x.type, attrs), x.op("conv", kernel, **attrs)]
+
+
 # Op -> the cotangents of its operands from (cotangent of the result, result, operands ...).
 # None: not differentiable, so no cotangent flows through it.
 DERIVATIVES: dict[str, Callable[..., Sequence[Term | None]] | None] = {
@@ -134,10 +212,23 @@ DERIVATIVES: dict[str, Callable[..., Sequence[Term | None]] | None] = {
     "transpose": lambda dy, y, x: [
         dy.op("transpose", permutation=_inverse(y.node.attrs["permutation"]))
     ],
+    "slice": _slice,
+    "reverse": lambda dy, y, x: [dy.op("reverse", axes=y.node.attrs["axes"])],
+    "pad": _pad,
+    "concat": _concat,
+    "windows": lambda dy, y, x: [dy.op("fold", **y.node.attrs, shape=x.type.shape)],
+    "fold": _fold,
     "reduce_sum": lambda dy, y, x: [_spread(dy, x, y)],
     "reduce_max": _extremum,
     "reduce_min": _extremum,
     "matmul": _matmul,
+    "conv": _conv,
+    "conv_kernel_grad": _conv_kernel_grad,
+    "gather": lambda dy, y, data, index: [
+        index.op("scatter_add", dy, rows=data.type.shape[0]) if data.type.is_float else None,
+        None,
+    ],
+    "scatter_add": lambda dy, y, index, updates: [None, dy.op("gather", index)],
     # Piecewise constant, integer, boolean, or without float operands.
     **dict.fromkeys(
         [
@@ -159,8 +250,8 @@ DERIVATIVES: dict[str, Callable[..., Sequence[Term | None]] | None] = {
             "stop_gradient",
         ]
     ),
-    # Rows of a data set are not trained. Made after differentiation: fused, item.
-    **dict.fromkeys(["gather", "fused", "item"]),
+    # Made after differentiation.
+    **dict.fromkeys(["fused", "item"]),
 }
 
 

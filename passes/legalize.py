@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.ir.graph import Graph, Node
-from graphc.ir.ops import REDUCTIONS
+from graphc.ir.ops import CONTRACTIONS, REDUCTIONS
 from graphc.ir.types import Shape
 
 from .shapes import Builder
 
 # Made again in each kernel that reads them: they cost nothing there, and memory otherwise.
-FREE = frozenset({"const", "iota", "size", "broadcast"})
+FREE = frozenset({"const", "iota", "size", "broadcast", "slice", "windows"})
 # Read all operands at places of their own choice: operands must be in memory, in their own order.
-ADDRESSES = frozenset({"matmul", "gather"})
+ADDRESSES = CONTRACTIONS | {"gather", "scatter_add"}
+# Batches that a kernel's gradient is summed over by itself, when its tiles are too few for threads.
+PARTS, FEW_ELEMENTS = 16, 12_000
 
 
 def squeeze(shape: Shape) -> Shape:
@@ -45,6 +47,7 @@ def legalize(graph: Graph) -> Graph:
 
     - A reduction over several axes that cannot be one kernel becomes two.
     - argmax is along the last axis.
+    - A small convolution kernel's gradient is summed in parts, so that threads can share it.
     - What views, contractions and gathers read is in memory: what fusion would make again in
       each reader is copied for them.
     - Results that no kernel would write (inputs, constants, views, a result under its second
@@ -79,6 +82,8 @@ class _Legalizer:
             return self._argmax(node, operands[0])
         if node.op in REDUCTIONS:
             return self._reduce(node, operands[0])
+        if node.op == "conv_kernel_grad":
+            return self._kernel_gradient(node, operands)
         if node.op in ADDRESSES or is_view(self.graph, node):
             operands = [self._in_memory(operand) for operand in operands]
         return self.result.import_node(node, operands)
@@ -90,6 +95,17 @@ class _Legalizer:
         if node not in self.copies:
             self.copies[node] = self.builder.node("copy", node)
         return self.copies[node]
+
+    def _kernel_gradient(self, node: Node, operands: Sequence[Node]) -> Node:
+        elements = node.tensor.elements
+        operands = [self._in_memory(operand) for operand in operands]
+        if node.attrs["parts"] != 1 or not isinstance(elements, int) or elements > FEW_ELEMENTS:
+            return self.result.import_node(node, operands)
+        split = {**node.attrs, "parts": PARTS}
+        total = self.builder.node(
+            "reduce_sum", self.builder.node(node.op, *operands, **split), axes=(0,)
+        )
+        return self.builder.reshape(total, node.tensor.shape)
 
     def _argmax(self, node: Node, x: Node) -> Node:
         """The rows' kernels find it along the last axis."""

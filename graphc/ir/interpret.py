@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +57,89 @@ def _iota(shape: Sequence[int], axis: int) -> Array:
 
 
 def _matmul(a: Array, b: Array, transpose_a: bool, transpose_b: bool) -> Array:
-    return (a.T if transpose_a else a) @ (b.T if transpose_b else b)
+    return (a.swapaxes(-1, -2) if transpose_a else a) @ (b.swapaxes(-1, -2) if transpose_b else b)
+
+
+def _slice(x: Array, starts: Sequence[int], sizes: Sequence[int], steps: Sequence[int]) -> Array:
+    ranges = zip(starts, sizes, steps, strict=True)
+    return x[tuple(slice(start, start + size * step, step) for start, size, step in ranges)]
+
+
+def _reverse(x: Array, axes: Sequence[int]) -> Array:
+    return np.flip(x, tuple(axes))
+
+
+def _pad(
+    x: Array, low: Sequence[int], high: Sequence[int], interior: Sequence[int], value: float
+) -> Array:
+    spread = [max(n + (n - 1) * gap, 0) for n, gap in zip(x.shape, interior, strict=True)]
+    sizes = [a + n + b for a, n, b in zip(low, spread, high, strict=True)]
+    result = np.full(sizes, value, x.dtype)
+    places = zip(low, spread, interior, strict=True)
+    result[tuple(slice(a, a + n, gap + 1) for a, n, gap in places)] = x
+    return result
+
+
+def _window_places(
+    shape: Sequence[int], axis: int, sizes: Sequence[int], strides: Sequence[int],
+    dilations: Sequence[int],
+) -> Any:  # fmt: skip
+    """An index that takes all windows of an array of this shape."""
+    rank = len(sizes)
+    index: list[Array | slice] = [slice(None)] * axis
+    for at, (size, stride, dilation) in enumerate(zip(sizes, strides, dilations, strict=True)):
+        count = (shape[axis + at] - (size - 1) * dilation - 1) // stride + 1
+        places = np.arange(count)[:, None] * stride + np.arange(size) * dilation
+        wide = [1] * (2 * rank)
+        wide[at], wide[rank + at] = count, size
+        index.append(places.reshape(wide))
+    return tuple(index)
+
+
+def _windows(x: Array, axis: int, **how: Sequence[int]) -> Array:
+    return x[_window_places(x.shape, axis, **how)]
+
+
+def _fold(x: Array, axis: int, shape: Sequence[int], **how: Sequence[int]) -> Array:
+    result = np.zeros(shape, x.dtype)
+    np.add.at(result, _window_places(shape, axis, **how), x)
+    return result
+
+
+def _conv(x: Array, kernel: Array, strides: Sequence[int], dilations: Sequence[int]) -> Array:
+    rank = len(strides)
+    windows = _windows(x, 1, sizes=kernel.shape[:rank], strides=strides, dilations=dilations)
+    return np.tensordot(windows, kernel, (range(rank + 1, 2 * rank + 2), range(rank + 1)))
+
+
+def _conv_kernel_grad(
+    x: Array, dy: Array, sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int],
+    parts: int,
+) -> Array:  # fmt: skip
+    rank = len(strides)
+    windows = _windows(x, 1, sizes=sizes, strides=strides, dilations=dilations)
+    bounds = [len(x) * part // parts for part in range(parts + 1)]
+    over = range(rank + 1)
+    return np.stack(
+        [
+            np.tensordot(windows[start:stop], dy[start:stop], (over, over))
+            for start, stop in pairwise(bounds)
+        ]
+    )
+
+
+def _gather(data: Array, index: Array) -> Array:
+    inside = (index >= 0) & (index < len(data))
+    result = np.zeros((*index.shape, *data.shape[1:]), data.dtype)
+    result[inside] = data[index[inside]]
+    return result
+
+
+def _scatter_add(index: Array, updates: Array, rows: int) -> Array:
+    result = np.zeros((rows, *updates.shape[index.ndim :]), updates.dtype)
+    inside = (index >= 0) & (index < rows)
+    np.add.at(result, index[inside], updates[inside])
+    return result
 
 
 def _divide(x: Array, y: Array) -> Array:
@@ -101,12 +185,21 @@ MEANING: dict[str, Callable[..., Array]] = {
     "broadcast": _broadcast,
     "reshape": np.reshape,
     "transpose": lambda x, permutation: x.transpose(permutation),
+    "slice": _slice,
+    "reverse": _reverse,
+    "pad": _pad,
+    "concat": lambda *operands, axis: np.concatenate(operands, axis),
+    "windows": _windows,
+    "fold": _fold,
     "reduce_sum": lambda x, axes: np.sum(x, axes, dtype=x.dtype),
     "reduce_max": lambda x, axes: x.max(axes),
     "reduce_min": lambda x, axes: x.min(axes),
     "argmax": lambda x, axis: np.asarray(np.argmax(x, axis), np.int32),
     "matmul": _matmul,
-    "gather": lambda data, index: data[index],
+    "conv": _conv,
+    "conv_kernel_grad": _conv_kernel_grad,
+    "gather": _gather,
+    "scatter_add": _scatter_add,
     "random_uniform": lambda seed, step, shape, stream: philox_uniform(
         int(seed), stream, int(step), math.prod(shape)
     ).reshape(shape),

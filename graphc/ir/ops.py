@@ -122,6 +122,40 @@ _op(
     attributes={"permutation": "ints"},
 )
 
+_op(
+    "slice",
+    "x",
+    "along each axis, `sizes` elements from `starts` on, `steps` apart",
+    attributes={"starts": "ints", "sizes": "shape", "steps": "ints"},
+)
+_op("reverse", "x", "the elements in reverse order along axes", attributes={"axes": "ints"})
+_op(
+    "pad",
+    "x",
+    "a value put before, after, and between the elements along each axis",
+    attributes={"low": "ints", "high": "ints", "interior": "ints", "value": "scalar"},
+)
+_op("concat", "...", "the operands one after another along an axis", attributes={"axis": "int"})
+_op(
+    "windows",
+    "x",
+    "all windows of consecutive axes from `axis` on: these axes count windows, and as many new "
+    "ones behind them the elements of a window",
+    attributes={"axis": "int", "sizes": "ints", "strides": "ints", "dilations": "ints"},
+)
+_op(
+    "fold",
+    "x",
+    "windows added up, each element where `windows` would have taken it from",
+    attributes={
+        "axis": "int",
+        "sizes": "ints",
+        "strides": "ints",
+        "dilations": "ints",
+        "shape": "shape",
+    },
+)
+
 # Reductions: the axes disappear.
 _op("reduce_sum", "x", "sum over axes", attributes={"axes": "ints"})
 _op("reduce_max", "x", "maximum over axes", attributes={"axes": "ints"})
@@ -132,10 +166,31 @@ _op("argmax", "x", "index (i32) of the first maximum along an axis", attributes=
 _op(
     "matmul",
     "a b",
-    "matrix product of two matrices, either of them transposed on the way in",
+    "matrix product over the last two axes, either operand transposed on the way in; other axes, "
+    "the same in both, count matrices",
     attributes={"transpose_a": "bool", "transpose_b": "bool"},
 )
-_op("gather", "data index", "rows of data chosen by an index")
+_op(
+    "conv",
+    "x kernel",
+    "correlation of x (batch, spatial ..., channels) with a kernel (window ..., channels, filters) "
+    "wherever the window fits",
+    attributes={"strides": "ints", "dilations": "ints"},
+)
+_op(
+    "conv_kernel_grad",
+    "x dy",
+    "the cotangent of conv's kernel, of window `sizes`, from that of its result; the batch in "
+    "`parts` consecutive shares, each summed by itself",
+    attributes={"sizes": "ints", "strides": "ints", "dilations": "ints", "parts": "int"},
+)
+_op("gather", "data index", "rows of data chosen by an index; zeros where it is out of range")
+_op(
+    "scatter_add",
+    "index updates",
+    "`rows` rows, each the sum of the updates whose index it is; others are left out",
+    attributes={"rows": "dim"},
+)
 _op(
     "random_uniform",
     "seed step",
@@ -157,4 +212,5 @@ _op("item", "x", "one result of a node that has several", attributes={"index": "
 ANNOTATIONS: dict[str, str] = {"phase": "int", "place": "str"}
 
 LEAVES = frozenset({"input", "const", "size", "iota"})
+CONTRACTIONS = frozenset({"matmul", "conv", "conv_kernel_grad"})
 REDUCTIONS = frozenset({"reduce_sum", "reduce_max", "reduce_min", "argmax"})

@@ -370,7 +370,7 @@ def test_a_deep_kernel() -> None:
         (lambda b, x: b.node("exp", x), r"kernel loop\.1 of layer 'my layer': exp is compiled for"),
         (
             lambda b, x: b.node("matmul", x, x, transpose_a=False, transpose_b=False),
-            r"kernel matmul\.1 of layer 'my layer': matmul is compiled for float32 only",
+            r"kernel contraction\.1 of layer 'my layer': matmul is compiled for float32 only",
         ),
     ],
 )

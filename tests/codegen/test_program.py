@@ -191,7 +191,7 @@ def test_alike_kernels_are_emitted_once() -> None:
     planned = stages(graph)["memory"]
     assert len(kernels(planned)) == 6
     module = str(generate(planned, detect()).module)
-    assert module.count('define internal void @"matmul.') == 1
+    assert module.count('define internal void @"contraction.') == 1
 
 
 def test_a_program_without_kernels() -> None:

@@ -40,6 +40,16 @@ def cast_of_int(b: Builder, x: Node) -> Node:
     return b.node("mul", x, steps)
 
 
+def gathered(b: Builder, x: Node) -> Node:
+    return b.node("gather", x, b.node("const", value=np.array([[2, 0], [2, 1]], np.int32)))
+
+
+def scattered(b: Builder, x: Node) -> Node:
+    index = b.node("const", value=np.array([2, 0, 2, 7], np.int32))
+    return b.node("scatter_add", index, x, rows=3)
+
+
+WINDOW: dict[str, object] = {"sizes": (3,), "strides": (2,), "dilations": (1,)}
 X = ["f64[3, 5]"]
 XY = ["f64[3, 5]", "f64[3, 5]"]
 
@@ -60,6 +70,24 @@ RULES: dict[str, Case] = {
     "reduce_sum": (op("reduce_sum", axes=(0, 2)), ["f64[2, 3, 5]"], ANY),
     "reduce_max": (op("reduce_max", axes=(1,)), ["f64[2, 3, 5]"], ANY),
     "reduce_min": (op("reduce_min", axes=(0, 1)), ["f64[2, 3, 5]"], ANY),
+    "slice": (op("slice", starts=(0, 1), sizes=(3, 2), steps=(1, 3)), X, ANY),
+    "reverse": (op("reverse", axes=(1,)), X, ANY),
+    "pad": (op("pad", low=(1, 0), high=(0, 2), interior=(2, 0), value=1.0), X, ANY),
+    "concat": (op("concat", axis=1), ["f64[3, 2]", "f64[3, 1]", "f64[3, 3]"], ANY),
+    "windows": (op("windows", axis=1, **WINDOW), ["f64[2, 8, 3]"], ANY),
+    "fold": (op("fold", axis=1, **WINDOW, shape=(2, 8, 3)), ["f64[2, 3, 3, 3]"], ANY),
+    "conv": (
+        op("conv", strides=(2, 1), dilations=(1, 2)),
+        ["f64[2, 6, 5, 2]", "f64[3, 2, 2, 3]"],
+        ANY,
+    ),
+    "conv_kernel_grad": (
+        op("conv_kernel_grad", **WINDOW, parts=1),
+        ["f64[2, 8, 2]", "f64[2, 3, 3]"],
+        ANY,
+    ),
+    "gather": (gathered, X, ANY),
+    "scatter_add": (scattered, ["f64[4, 3]"], ANY),
     "matmul": (op("matmul", transpose_a=False, transpose_b=False), ["f64[3, 5]", "f64[5, 2]"], ANY),
 }
 

@@ -60,9 +60,11 @@ def test_a_gradient_read_by_something_else_is_stored() -> None:
 
 def test_the_update_is_the_epilogue_of_the_kernel_gradient() -> None:
     made = kernels(planned("sgd"))
-    updates = [parts for kind, parts in made if kind == "matmul" and "sub" in parts]
+    updates = [parts for kind, parts in made if kind == "contraction" and "sub" in parts]
     assert len(updates) == 2
-    assert sum(kind == "matmul" for kind, _ in made) == 5  # two forward, one back, two gradients
+    assert (
+        sum(kind == "contraction" for kind, _ in made) == 5
+    )  # two forward, one back, two gradients
 
 
 def test_an_update_comes_after_all_that_read_the_old_weight() -> None:

@@ -26,6 +26,8 @@ FLAGS = "bool[batch, 5]"
 ARITHMETIC = ["add", "sub", "mul", "div", "maximum", "minimum", "power"]
 BINARY = [*ARITHMETIC, "equal", "less", "less_equal"]
 
+WINDOW = {"sizes": (2,), "strides": (2,), "dilations": (1,)}
+
 SAMPLES: dict[str, Sample] = {
     "input": Sample((), {"role": "data"}, "f32[2*batch, 3]"),
     "const": Sample((), {"value": -0.1}, "f32[]"),
@@ -41,11 +43,25 @@ SAMPLES: dict[str, Sample] = {
     "broadcast": Sample(("f32[3]",), {"shape": (BATCH, 3, 5), "axes": (1,)}),
     "reshape": Sample(("f32[batch, 6]",), {"shape": (2 * BATCH, 3)}),
     "transpose": Sample(("f32[2, 3, 5]",), {"permutation": (2, 0, 1)}),
+    "slice": Sample(("f32[batch, 9]",), {"starts": (0, 1), "sizes": (BATCH, 3), "steps": (1, 3)}),
+    "reverse": Sample(("f32[batch, 5]",), {"axes": (0, 1)}),
+    "pad": Sample(
+        ("f32[batch, 5]",), {"low": (0, 2), "high": (0, 1), "interior": (0, 1), "value": 1.5}
+    ),
+    "concat": Sample(("f32[batch, 5]", "f32[batch, 3]"), {"axis": 1}),
+    "windows": Sample(("f32[batch, 9, 3]",), {"axis": 1, **WINDOW}),
+    "fold": Sample(("f32[batch, 4, 2, 3]",), {"axis": 1, **WINDOW, "shape": (BATCH, 9, 3)}),
     "reduce_sum": Sample(("f32[batch, 3, 5]",), {"axes": (0, 2)}),
     "reduce_max": Sample((ROWS,), {"axes": (1,)}),
     "reduce_min": Sample((ROWS,), {"axes": (0,)}),
     "argmax": Sample((ROWS,), {"axis": 1}),
     "matmul": Sample((ROWS, "f32[3, 5]"), {"transpose_a": False, "transpose_b": True}),
+    "conv": Sample(("f32[batch, 9, 3]", "f32[2, 3, 5]"), {"strides": (2,), "dilations": (1,)}),
+    "conv_kernel_grad": Sample(
+        ("f32[batch, 9, 3]", "f32[batch, 4, 5]"),
+        {"sizes": (2,), "strides": (2,), "dilations": (1,), "parts": 3},
+    ),
+    "scatter_add": Sample(("i32[batch]", "f32[batch, 5]"), {"rows": 7}),
     "gather": Sample(("f32[9, 5]", "i32[batch]")),
     "random_uniform": Sample(("i32[]", "i32[]"), {"shape": (BATCH, 5), "stream": 2}),
 }
