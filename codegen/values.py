@@ -150,7 +150,8 @@ class Point:
 
     def _read(self, node: Node, index: Sequence[Index], mask: Value | None = None) -> Value:
         """A node's value at another index; here, where the index is the same."""
-        here = all(a is b for a, b in zip(index, self.index, strict=False))
+        here = len(index) <= len(self.index)
+        here &= all(a is b for a, b in zip(index, self.index, strict=False))
         if here and mask is None:
             return self.value(node)
         mask = self.indexer.both(self.mask, mask)

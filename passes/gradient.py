@@ -69,12 +69,29 @@ def _spread(value: Term, like: Term, y: Term) -> Term:
 
 
 def _extremum(dy: Term, y: Term, x: Term) -> list[Term]:
-    """Ties share the cotangent evenly, as in JAX."""
+    """Ties share the cotangent evenly, as in JAX; in windows the first of them gets it all, as by
+    its select_and_scatter."""
+    if x.node.op == "windows":
+        return _first_extremum(dy, y, x)
     chosen = x.op("equal", _spread(y, x, y))
     count = _spread(
         chosen.op("cast", dtype=x.type.dtype).op("reduce_sum", axes=y.node.attrs["axes"]), x, y
     )
     return [(_spread(dy, x, y) / count).where(chosen)]
+
+
+def _first_extremum(dy: Term, y: Term, x: Term) -> list[Term]:
+    axes: tuple[int, ...] = y.node.attrs["axes"]
+    shape = x.type.shape
+    number: Term | None = None
+    for axis in axes:
+        along = Term(x.builder, x.builder.node("iota", shape=shape, axis=axis))
+        number = along if number is None else number * _fixed(x, axis) + along
+    assert number is not None
+    none = Term(x.builder, x.builder.full(2**31 - 1, number.type))
+    best = x.op("equal", _spread(y, x, y)).op("select", number, none)
+    first = best.op("reduce_min", axes=axes)
+    return [_spread(dy, x, y).where(number.op("equal", _spread(first, x, y)))]
 
 
 def _inverse(permutation: Sequence[int]) -> tuple[int, ...]:

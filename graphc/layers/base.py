@@ -99,6 +99,7 @@ for _name in [
     "le",
     "gt",
     "ge",
+    "getitem",
 ]:
     setattr(SymbolicTensor, f"__{_name}__", getattr(Tensor, f"__{_name}__"))
 

@@ -8,6 +8,14 @@ of `layers.Input` too, where it becomes a layer of the model.
 
 from . import operators
 from .base import broadcast_to, cast, convert_to_tensor
+from .convolution import (
+    average_pool,
+    conv,
+    conv_transpose,
+    depthwise_conv,
+    max_pool,
+    separable_conv,
+)
 from .elementwise import (
     abs,
     absolute,
@@ -47,16 +55,22 @@ from .elementwise import (
     tanh,
     where,
 )
-from .linear import matmul, one_hot
+from .linear import matmul, one_hot, take, take_along_axis
 from .nn import gelu, log_sigmoid, log_softmax, relu, softmax, softplus
 from .reductions import argmax, logsumexp, max, mean, min, sum, var
 from .shaping import (
+    concatenate,
     expand_dims,
+    flip,
     full_like,
     ones_like,
+    pad,
     reshape,
     shape,
+    slice,
+    split,
     squeeze,
+    stack,
     transpose,
     zeros_like,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 from typing import cast as typing_cast
 
 import numpy as np
@@ -14,6 +14,7 @@ from graphc.trace import Tensor, Variable, current
 
 TensorLike = Any  # Tensor, Variable, number, array, or a layer's symbolic tensor
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def _symbolic(values: object) -> Any:
@@ -23,14 +24,14 @@ def _symbolic(values: object) -> Any:
     return values if hasattr(values, "record_op") else None
 
 
-def recorded(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+def recorded(function: Callable[P, R]) -> Callable[P, R]:
     """Makes a function record itself as a layer when it is called on a layer's symbolic tensor."""
 
     @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         symbolic = _symbolic((*args, *kwargs.values()))
         if symbolic is not None:
-            return typing_cast(Tensor, symbolic.record_op(wrapper, args, kwargs))
+            return typing_cast(R, symbolic.record_op(wrapper, args, kwargs))
         return function(*args, **kwargs)
 
     return wrapper

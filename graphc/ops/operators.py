@@ -21,6 +21,7 @@ from .elementwise import (
     subtract,
 )
 from .linear import matmul
+from .shaping import getitem
 
 
 def _install_operators() -> None:
@@ -38,7 +39,7 @@ def _install_operators() -> None:
         setattr(Operand, f"__r{name}__", reflected(function))
     others = {
         "lt": less, "le": less_equal, "gt": greater, "ge": greater_equal, "neg": negative,
-        "abs": absolute,
+        "abs": absolute, "getitem": getitem,
     }  # fmt: skip
     for name, other in others.items():
         setattr(Operand, f"__{name}__", other)

@@ -31,6 +31,7 @@ def test_slices_and_reversal(target: Target) -> None:
             "half": b.node("neg", half),
             "steps": b.node("slice", x, starts=(0, 0, 1), sizes=(BATCH, 9, 6), steps=(1, 1, 3)),
             "one": b.node("slice", x, starts=(0, 8, 0), sizes=(BATCH, 1, 21), steps=(1, 1, 1)),
+            "last one": b.node("slice", x, starts=(0, 0, 8), sizes=(BATCH, 9, 1), steps=(1, 1, 1)),
             "back": b.node("reverse", y, axes=(1, 2)),
             "rows": b.node("reverse", b.node("mul", y, y), axes=(0,)),
             "gates": b.node("mul", *(
