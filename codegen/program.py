@@ -14,19 +14,20 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
-from graphc.ir.ops import CONTRACTIONS
-from graphc.ir.place import Place, arena_size, place_of, round_up
+from graphc.ir.ops import CONTRACTIONS, KERNELS
+from graphc.ir.place import Place, arena_size, own_arena, place_of, round_up
+from graphc.ir.scan import parts, stacked
 from graphc.ir.text import to_text
 from graphc.ir.types import Dim, Size, TensorType, product
 
-from .builder import I64, PTR, Emitter, i64
+from .builder import I1, I64, PTR, Emitter, i64
 from .contraction import contraction_scratch, emit_contraction, plan_contraction
 from .elementwise import Unsupported
 from .loops import emit_columns, emit_loop
 from .rows import emit_rows, rows_scratch
 from .scatter import emit_scatter
 from .target import Target
-from .threads import ARGUMENTS, PARAMETERS, emit_barrier, emit_entry, emit_wait, word
+from .threads import ARGUMENTS, PARAMETERS, THREADS, emit_barrier, emit_entry, emit_wait, word
 from .values import Body
 
 BATCH = "batch"
@@ -70,16 +71,24 @@ def generate(graph: Graph, target: Target) -> Program:
     symbols = [s for s in graph.symbols() if s != BATCH]
     program = Program(module, arguments, symbols, arena_size(graph), 0)
     kernels = _Kernels(module, target, [BATCH, *symbols])
-    calls = []
-    for node in graph.nodes():
-        if node.op == "fused":
-            calls.append((node, kernels.function(graph, node)))
+    functions = _functions(graph, kernels)
     program.scratch = round_up(kernels.scratch)
     wait = emit_wait(module, target)
     barrier = emit_barrier(module, target, wait)
-    worker = _Worker(graph, program, target, barrier).emit(calls)
+    worker = _Worker(graph, program, target, barrier, functions).emit()
     emit_entry(module, target, ENTRY, worker, wait)
     return program
+
+
+def _functions(graph: Graph, kernels: _Kernels) -> dict[Node, ir.Function]:
+    """The function of each fused node, in scans' bodies too."""
+    functions: dict[Node, ir.Function] = {}
+    for node in graph.nodes():
+        if node.op == "fused":
+            functions[node] = kernels.function(graph, node)
+        elif node.op == "scan":
+            functions |= _functions(node.attrs["body"], kernels)
+    return functions
 
 
 class _Kernels:
@@ -178,26 +187,30 @@ class _Worker:
     """worker(control, thread): the steps, each a run through the kernels."""
 
     def __init__(
-        self, graph: Graph, program: Program, target: Target, barrier: ir.Function
-    ) -> None:
+        self, graph: Graph, program: Program, target: Target, barrier: ir.Function,
+        functions: dict[Node, ir.Function],
+    ) -> None:  # fmt: skip
         self.graph, self.program, self.barrier = graph, program, barrier
+        self.functions = functions
         signature = ir.FunctionType(ir.VoidType(), [PTR, I64])
         self.function = ir.Function(program.module, signature, "worker")
         self.function.linkage = "internal"
         self.e = Emitter(self.function, target, {})
 
-    def emit(self, calls: list[tuple[Node, ir.Function]]) -> ir.Function:
+    def emit(self) -> ir.Function:
         """Fills the function in."""
         e, program = self.e, self.program
-        control, self.thread = self.function.args
-        arguments = e.ir.inttoptr(e.ir.load(word(e, control, ARGUMENTS), typ=I64), PTR)
-        parameters = e.ir.inttoptr(e.ir.load(word(e, control, PARAMETERS), typ=I64), PTR)
+        self.control, self.thread = self.function.args
+        arguments, parameters = (
+            e.ir.inttoptr(e.ir.load(word(e, self.control, at), typ=I64), PTR)
+            for at in (ARGUMENTS, PARAMETERS)
+        )
         self.threads, steps, rows, batch_size, *others = (
             e.ir.load(e.address(parameters, "i64", i64(at)), typ=I64)
             for at in range(len(PARAMETER_NAMES) + len(program.symbols))
         )
         # The threads that were started may be fewer than were asked for.
-        self.threads = e.ir.load(word(e, control, 2), typ=I64)
+        self.threads = e.ir.load(word(e, self.control, THREADS), typ=I64)
         names = [*program.arguments, ""]
         self.bases = {
             name: e.ir.load(e.ir.gep(arguments, [i64(at)], source_etype=PTR), typ=PTR)
@@ -207,50 +220,93 @@ class _Worker:
             row = e.mul(step, batch_size)
             e.symbols = dict(zip(program.symbols, others, strict=True))
             e.symbols[BATCH] = e.minimum(batch_size, e.sub(rows, row))
-            self._step(step, row, batch_size, calls, control)
+            self._step(step, row, batch_size)
         e.ir.ret_void()
         return self.function
 
-    def _step(
-        self, step: ir.Value, row: ir.Value, batch_size: ir.Value,
-        calls: list[tuple[Node, ir.Function]], control: ir.Value,
-    ) -> None:  # fmt: skip
-        e = self.e
-        current = self._arguments(step, row)
+    def _step(self, step: ir.Value, row: ir.Value, batch_size: ir.Value) -> None:
+        e, arena = self.e, self.bases[""]
         # Offsets are those of a whole batch, also in the last step, which needs no more.
-        sizes = {**e.symbols, BATCH: batch_size}
-        arena_end = self._sum(self.program.arena, sizes)
-        scratch = e.address(
-            e.address(self.bases[""], "u8", arena_end), "u8",
-            e.mul(self.thread, self.program.scratch),
-        )  # fmt: skip
+        self.sizes = {**e.symbols, BATCH: batch_size}
+        end = e.address(arena, "u8", self._sum(self.program.arena))
+        self.scratch = e.address(end, "u8", e.mul(self.thread, self.program.scratch))
+        self._run(self.graph, self._arguments(step, row), arena)
+
+    def _run(self, graph: Graph, arguments: dict[str, ir.Value], arena: ir.Value) -> None:
+        """A graph's kernels, phase by phase, with a barrier behind each."""
+        e = self.e
         symbols = [e.symbols[s] for s in (BATCH, *self.program.symbols)]
 
         def address(node: Node) -> ir.Value:
             place: Place = place_of(node.attrs)
             if place.argument:
-                return current[place.argument]
-            return e.address(self.bases[""], "u8", self._sum(place.offset, sizes))
+                return arguments[place.argument]
+            return e.address(arena, "u8", self._sum(place.offset))
 
-        phase = calls[0][0].attrs["phase"] if calls else 0
-        for node, function in calls:
+        nodes = [n for n in graph.nodes() if n.op in KERNELS]
+        phase = nodes[0].attrs["phase"] if nodes else 0
+        for node in nodes:
             if node.attrs["phase"] != phase:
-                e.ir.call(self.barrier, [control])
+                e.ir.call(self.barrier, [self.control])
                 phase = node.attrs["phase"]
-            operands = [address(o) for o in self.graph.operands(node)]
-            items = {i.attrs["index"]: i for i in self.graph.users(node)}
+            operands = [address(o) for o in graph.operands(node)]
+            items = {i.attrs["index"]: i for i in graph.users(node)}
             results = [address(items[at]) for at in range(len(items))]
-            e.ir.call(function, [self.thread, self.threads, scratch, *symbols, *operands, *results])
-        e.ir.call(self.barrier, [control])
+            if node.op == "scan":
+                inner = e.address(arena, "u8", self._sum(own_arena(graph)))
+                self._scan(node, operands, results, inner)
+                continue
+            common = [self.thread, self.threads, self.scratch, *symbols]
+            e.ir.call(self.functions[node], [*common, *operands, *results])
+        e.ir.call(self.barrier, [self.control])
 
-    def _sum(self, terms: tuple[Dim, ...], sizes: dict[str, ir.Value]) -> ir.Value:
+    def _scan(
+        self, node: Node, operands: list[ir.Value], results: list[ir.Value], arena: ir.Value
+    ) -> None:
+        """The body in a loop; carries are updated where their last values are results."""
+        e, attrs = self.e, node.attrs
+        body: Graph = attrs["body"]
+        outer, inner = parts(operands, attrs), parts(body.inputs(), attrs)
+        fixed = {n.name: at for n, at in zip(inner.constants, outer.constants, strict=True)}
+        for carry, start, state in zip(inner.carries, outer.carries, results, strict=False):
+            self._copy(start, state, carry.tensor)
+            fixed[carry.name] = state
+        e.ir.call(self.barrier, [self.control])
+        moving = [
+            (n.name, at, n.tensor) for n, at in zip(inner.sequences, outer.sequences, strict=True)
+        ]
+        behind = results[len(inner.carries) :]
+        moving += [
+            (name, at, body.outputs[name].tensor)
+            for name, at in zip(stacked(body), behind, strict=True)
+        ]
+        length = e.dim(attrs["length"])
+        with e.loop(i64(0), length, 1) as (count, _, _):
+            at = e.sub(e.sub(length, i64(1)), count) if attrs["reverse"] else count
+            here = {
+                name: e.address(base, type_.dtype, e.mul(at, e.dim(type_.elements)))
+                for name, base, type_ in moving
+            }
+            self._run(body, fixed | here, arena)
+
+    def _copy(self, source: ir.Value, target: ir.Value, type_: TensorType) -> None:
+        """Copies a value, each thread its share."""
+        e = self.e
+        low, high = e.share(e.mul(e.dim(type_.elements), type_.itemsize), self.thread, self.threads)
+        ends = [e.address(base, "u8", low) for base in (target, source)]
+        e.ir.call(
+            e.declare("llvm.memcpy.p0.p0.i64", ir.VoidType(), PTR, PTR, I64, I1),
+            [*ends, e.sub(high, low), ir.Constant(I1, 0)],
+        )
+
+    def _sum(self, terms: tuple[Dim, ...]) -> ir.Value:
         """A byte count's value."""
         e = self.e
         total: ir.Value = i64(0)
         for term in terms:
             value: ir.Value = i64(term if isinstance(term, int) else term.factor)
             for symbol in term.symbols if isinstance(term, Size) else ():
-                value = e.mul(value, sizes[symbol])
+                value = e.mul(value, self.sizes[symbol])
             total = e.add(total, value)
         return total
 

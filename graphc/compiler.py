@@ -164,7 +164,7 @@ class Executable:
 
 
 def _count_operations(graph: Graph, symbols: dict[str, int]) -> int:
-    """Multiplications of contractions, twice, and one a kernel result's element."""
+    """Multiplications of contractions, twice, and one a kernel result's element; scans' steps."""
     known = {**dict.fromkeys(graph.symbols(), 1), **symbols}
     total = 0
     for node in graph.nodes():
@@ -176,6 +176,9 @@ def _count_operations(graph: Graph, symbols: dict[str, int]) -> int:
             for inner in body.nx:
                 if inner.op in CONTRACTIONS:
                     total += 2 * evaluate(multiplications(body, inner), known)
+        elif node.op == "scan":
+            steps = evaluate(node.attrs["length"], known)
+            total += steps * _count_operations(node.attrs["body"], known)
     return total
 
 

@@ -12,6 +12,8 @@ kinds:
   activation, or the whole optimizer step;
 - "scatter": one scatter_add.
 
+A scan stays a node, with its body fused in the same way.
+
 Groups are formed from the outputs backwards, so that work is done where its result is read: a
 node joins the groups of its users when they can be one kernel, and otherwise starts a group of
 its own, one step higher. A node's group is always higher than the other groups that read it,
@@ -28,10 +30,11 @@ from graphc.ir.ops import CONTRACTIONS, OPS, REDUCTIONS
 from graphc.ir.types import Shape
 
 from .legalize import FREE, is_view, legalize, reduced_axes, squeeze
+from .shapes import Builder
 
 # Read their operands at other places than their own element's.
 LOADS = frozenset({"transpose", "gather", "reverse", "pad", "concat", "fold"})
-ELSEWHERE = LOADS | CONTRACTIONS | {"scatter_add", "random_uniform"}
+ELSEWHERE = LOADS | CONTRACTIONS | {"scatter_add", "random_uniform", "scan"}
 
 
 @dataclass(eq=False)
@@ -54,7 +57,7 @@ class Fuser:
         self.users = {node: graph.users(node) for node in graph.nx}
         self.group: dict[Node, Group] = {}
         self.results = set(graph.outputs.values())
-        self.views = {node for node in graph.nx if is_view(graph, node)}
+        self.views = {n for n in graph.nx if n.op == "item" or is_view(graph, n)}
         self.inlined: set[Node] = set()
         self._find_inlined()
 
@@ -115,13 +118,15 @@ class Fuser:
         readers = self.readers(node)
         height = max((self.group[r].height for r, *_ in readers), default=-1)
         top = [(r, how) for r, _, how in readers if self.group[r].height == height]
-        joined = self._join(node, top) if top else None
+        joined = self._join(node, top) if top and node.op != "scan" else None
         if joined is None:
             joined = self._start(node, height + 1)
         self.group[node] = joined
         joined.members.add(node)
 
     def _start(self, node: Node, height: int) -> Group:
+        if node.op == "scan":
+            return Group(height, (), "scan")
         shape = squeeze(node.tensor.shape)
         group = Group(height, shape)
         if node.op in CONTRACTIONS:
@@ -269,8 +274,13 @@ class Fuser:
         return True
 
 
-def fuse(graph: Graph) -> Graph:
-    """A graph of kernels: inputs, `fused` nodes, items of these, and views."""
+def fuse(graph: Graph, prefix: str = "") -> Graph:
+    """A graph of kernels: inputs, `fused` nodes, items of these, and views.
+
+    Args:
+        graph: what to fuse.
+        prefix: of the kernels' names: that of the scan whose body the graph is.
+    """
     legal = legalize(graph)
     fuser = Fuser(legal)
     groups = fuser.run()
@@ -281,7 +291,11 @@ def fuse(graph: Graph) -> Graph:
     counts: dict[str, int] = defaultdict(int)
     for group in groups:
         counts[group.kind] += 1
-        _emit(fuser, group, result, new, f"{group.kind}.{counts[group.kind]}")
+        name = f"{prefix}{group.kind}.{counts[group.kind]}"
+        if group.kind == "scan":
+            _emit_scan(fuser, group, result, new, name)
+        else:
+            _emit(fuser, group, result, new, name)
     result.outputs = {name: new[node] for name, node in legal.outputs.items()}
     return result
 
@@ -319,6 +333,20 @@ def _emit(fuser: Fuser, group: Group, result: Graph, new: dict[Node, Node], name
             "item", (kernel,), {"index": index}, type=node.tensor, scope=node.scope,
             name=result.free_name(node.name),
         )  # fmt: skip
+
+
+def _emit_scan(fuser: Fuser, group: Group, result: Graph, new: dict[Node, Node], name: str) -> None:
+    """Adds a scan with its body fused, and an item for each result, read or not."""
+    (node,) = group.members
+    operands = [_memory(fuser, operand, result, new) for operand in fuser.operands[node]]
+    attrs = {**node.attrs, "body": fuse(node.attrs["body"], f"{name}/")}
+    scan = result.add("scan", operands, attrs, type=node.type, scope=node.scope, name=name)
+    known = {item.attrs["index"]: item for item in fuser.users[node]}
+    builder = Builder(result, node.scope)
+    for index in range(len(node.type)):  # type: ignore[arg-type]
+        item = builder.item(scan, index)
+        if index in known:
+            new[known[index]] = item
 
 
 def _memory(fuser: Fuser, node: Node, result: Graph, new: dict[Node, Node]) -> Node:

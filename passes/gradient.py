@@ -1,275 +1,35 @@
-"""Symbolic reverse-mode differentiation: the table of derivatives and the pass that applies it."""
+"""Symbolic reverse-mode differentiation: the sweep over a graph, and over loops within it.
+
+The gradient of a scan is a scan in the other direction over the cotangents of the body. It needs
+values of the forward body: a minimum cut between those that must not be computed again and those
+that are read says which to keep, as further results of the forward scan; what lies behind the cut
+is computed again in each step (as in PyTorch's min-cut rematerialization, and Checkmate, Jain et
+al. 2019).
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from graphc.ir.graph import Attributes, Graph, GraphError, Node
-from graphc.ir.types import TensorType
+import networkx as nx
 
+from graphc.ir.graph import Graph, GraphError, Node
+from graphc.ir.ops import CONTRACTIONS, REDUCTIONS
+from graphc.ir.scan import Parts, parts, result_types, stacked
+from graphc.ir.types import Dim, Size, TensorType, evaluate
+
+from .derivatives import DERIVATIVES, Term
 from .shapes import Builder
 
-
-@dataclass(frozen=True, eq=False)
-class Term:
-    """A node with arithmetic, so that the rules below read like a table of derivatives."""
-
-    builder: Builder
-    node: Node
-
-    def op(self, name: str, *others: Term | float, **attrs: object) -> Term:
-        operands = [self.node, *(self._lift(other) for other in others)]
-        return Term(self.builder, self.builder.node(name, *operands, **attrs))
-
-    def _lift(self, other: Term | float) -> Node:
-        if isinstance(other, Term):
-            return other.node
-        return self.builder.full(other, self.node.tensor)
-
-    @property
-    def type(self) -> TensorType:
-        return self.node.tensor
-
-    def __add__(self, other: Term | float) -> Term:
-        return self.op("add", other)
-
-    def __sub__(self, other: Term | float) -> Term:
-        return self.op("sub", other)
-
-    def __rsub__(self, other: float) -> Term:
-        return Term(self.builder, self._lift(other)) - self
-
-    def __mul__(self, other: Term | float) -> Term:
-        return self.op("mul", other)
-
-    def __truediv__(self, other: Term | float) -> Term:
-        return self.op("div", other)
-
-    def __neg__(self) -> Term:
-        return self.op("neg")
-
-    def where(self, condition: Term) -> Term:
-        """This where the condition holds, else 0."""
-        return condition.op("select", self, Term(self.builder, self._lift(0.0)))
-
-
-def _broadcast(dy: Term, x: Term) -> Term:
-    axes = x.node.attrs["axes"]
-    new = tuple(a for a in range(dy.type.rank) if a not in axes)
-    return dy.op("reduce_sum", axes=new)
-
-
-def _spread(value: Term, like: Term, y: Term) -> Term:
-    """A reduction's result (or cotangent) repeated over the axes that were reduced away."""
-    axes: tuple[int, ...] = y.node.attrs["axes"]
-    kept = tuple(a for a in range(like.type.rank) if a not in axes)
-    return value.op("broadcast", shape=like.type.shape, axes=kept)
-
-
-def _extremum(dy: Term, y: Term, x: Term) -> list[Term]:
-    """Ties share the cotangent evenly, as in JAX; in windows the first of them gets it all, as by
-    its select_and_scatter."""
-    if x.node.op == "windows":
-        return _first_extremum(dy, y, x)
-    chosen = x.op("equal", _spread(y, x, y))
-    count = _spread(
-        chosen.op("cast", dtype=x.type.dtype).op("reduce_sum", axes=y.node.attrs["axes"]), x, y
-    )
-    return [(_spread(dy, x, y) / count).where(chosen)]
-
-
-def _first_extremum(dy: Term, y: Term, x: Term) -> list[Term]:
-    axes: tuple[int, ...] = y.node.attrs["axes"]
-    shape = x.type.shape
-    number: Term | None = None
-    for axis in axes:
-        along = Term(x.builder, x.builder.node("iota", shape=shape, axis=axis))
-        number = along if number is None else number * _fixed(x, axis) + along
-    assert number is not None
-    none = Term(x.builder, x.builder.full(2**31 - 1, number.type))
-    best = x.op("equal", _spread(y, x, y)).op("select", number, none)
-    first = best.op("reduce_min", axes=axes)
-    return [_spread(dy, x, y).where(number.op("equal", _spread(first, x, y)))]
-
-
-def _inverse(permutation: Sequence[int]) -> tuple[int, ...]:
-    return tuple(sorted(range(len(permutation)), key=permutation.__getitem__))
-
-
-def _matmul(dy: Term, y: Term, a: Term, b: Term) -> list[Term]:
-    ta, tb = y.node.attrs["transpose_a"], y.node.attrs["transpose_b"]
-    if ta:
-        da = b.op("matmul", dy, transpose_a=tb, transpose_b=True)
-    else:
-        da = dy.op("matmul", b, transpose_a=False, transpose_b=not tb)
-    if tb:
-        db = dy.op("matmul", a, transpose_a=True, transpose_b=ta)
-    else:
-        db = a.op("matmul", dy, transpose_a=not ta, transpose_b=False)
-    return [da, db]
-
-
-def _slice(dy: Term, y: Term, x: Term) -> list[Term]:
-    """Back in its place, zeros around and between."""
-    attrs = y.node.attrs
-    low, high, interior = [], [], []
-    for dim, start, size, step in zip(
-        x.type.shape, attrs["starts"], attrs["sizes"], attrs["steps"], strict=True
-    ):
-        fixed = isinstance(dim, int) and size
-        low.append(start)
-        high.append(dim - start - (size - 1) * step - 1 if fixed else 0)
-        interior.append(step - 1)
-    padding = {"low": tuple(low), "high": tuple(high), "interior": tuple(interior)}
-    return [dy.op("pad", **padding, value=0.0)]
-
-
-def _pad(dy: Term, y: Term, x: Term) -> list[Term]:
-    steps = tuple(gap + 1 for gap in y.node.attrs["interior"])
-    return [dy.op("slice", starts=y.node.attrs["low"], sizes=x.type.shape, steps=steps)]
-
-
-def _concat(dy: Term, y: Term, *parts: Term) -> list[Term]:
-    axis: int = y.node.attrs["axis"]
-    rank, start, results = dy.type.rank, 0, []
-    for part in parts:
-        size = part.type.shape[axis]
-        if not isinstance(size, int):
-            raise GraphError(f"%{y.node.name}: concat along an axis of size {size} has no gradient")
-        starts = tuple(start if a == axis else 0 for a in range(rank))
-        results.append(dy.op("slice", starts=starts, sizes=part.type.shape, steps=(1,) * rank))
-        start += size
-    return results
-
-
-def _fold(dy: Term, y: Term, _: Term) -> list[Term]:
-    return [dy.op("windows", **{k: v for k, v in y.node.attrs.items() if k != "shape"})]
-
-
-def _fixed(x: Term, axis: int) -> int:
-    """The size of an axis that conv's type rule holds to be fixed."""
-    size = x.type.shape[axis]
-    assert isinstance(size, int)
-    return size
-
-
-def _conv_input(dy: Term, kernel: Term, like: TensorType, attrs: Attributes) -> Term:
-    """The cotangent of conv's x: its result's, spread and padded, convolved with the kernel turned
-    around (Dumoulin and Visin 2016, "A guide to convolution arithmetic")."""
-    strides, dilations = attrs["strides"], attrs["dilations"]
-    rank = len(strides)
-    low, high = [0], [0]
-    for at, (stride, dilation) in enumerate(zip(strides, dilations, strict=True)):
-        reach = (_fixed(kernel, at) - 1) * dilation
-        covered = (_fixed(dy, at + 1) - 1) * stride + 1 + reach
-        size = like.shape[at + 1]
-        assert isinstance(size, int)
-        low.append(reach)
-        high.append(reach + size - covered)
-    interior = (0, *(stride - 1 for stride in strides), 0)
-    wide = dy.op("pad", low=(*low, 0), high=(*high, 0), interior=interior, value=0.0)
-    turned = kernel.op("reverse", axes=tuple(range(rank)))
-    turned = turned.op("transpose", permutation=(*range(rank), rank + 1, rank))
-    return wide.op("conv", turned, strides=(1,) * rank, dilations=dilations)
-
-
-def _conv(dy: Term, y: Term, x: Term, kernel: Term) -> list[Term]:
-    attrs = y.node.attrs
-    sizes = kernel.type.shape[: len(attrs["strides"])]
-    by_part = x.op("conv_kernel_grad", dy, sizes=sizes, parts=1, **attrs)
-    dkernel = by_part.op("reshape", shape=kernel.type.shape)
-    return [_conv_input(dy, kernel, x.type, attrs), dkernel]
-
-
-def _conv_kernel_grad(dkernel: Term, y: Term, x: Term, dy: Term) -> list[Term]:
-    attrs = {k: y.node.attrs[k] for k in ("strides", "dilations")}
-    kernel = dkernel.op("reshape", shape=y.type.shape[1:])
-    return [_conv_input(dy, kernel, x.type, attrs), x.op("conv", kernel, **attrs)]
-
-
-# Op -> the cotangents of its operands from (cotangent of the result, result, operands ...).
-# None: not differentiable, so no cotangent flows through it.
-DERIVATIVES: dict[str, Callable[..., Sequence[Term | None]] | None] = {
-    "neg": lambda dy, y, x: [-dy],
-    "abs": lambda dy, y, x: [dy * x.op("sign")],
-    "exp": lambda dy, y, x: [dy * y],
-    "expm1": lambda dy, y, x: [dy * (y + 1.0)],
-    "log": lambda dy, y, x: [dy / x],
-    "log1p": lambda dy, y, x: [dy / (x + 1.0)],
-    "sqrt": lambda dy, y, x: [dy * 0.5 / y],
-    "rsqrt": lambda dy, y, x: [dy * -0.5 * y / x],
-    "sin": lambda dy, y, x: [dy * x.op("cos")],
-    "cos": lambda dy, y, x: [-(dy * x.op("sin"))],
-    "tanh": lambda dy, y, x: [dy * (1.0 - y * y)],
-    "sigmoid": lambda dy, y, x: [dy * (y * (1.0 - y))],
-    "erf": lambda dy, y, x: [dy * (-(x * x)).op("exp") * (2 / math.sqrt(math.pi))],
-    "copy": lambda dy, y, x: [dy],
-    "cast": lambda dy, y, x: [dy.op("cast", dtype=x.type.dtype) if x.type.is_float else None],
-    "add": lambda dy, y, a, b: [dy, dy],
-    "sub": lambda dy, y, a, b: [dy, -dy],
-    "mul": lambda dy, y, a, b: [dy * b, dy * a],
-    "div": lambda dy, y, a, b: [dy / b, -(dy * y / b)],
-    # a > b exactly where max(a, b) > b, and y is the value more likely to be kept anyway.
-    "maximum": lambda dy, y, a, b: [dy.where(b.op("less", y)), dy.where(a.op("less_equal", b))],
-    "minimum": lambda dy, y, a, b: [dy.where(y.op("less", b)), dy.where(b.op("less_equal", a))],
-    "power": lambda dy, y, a, b: [
-        dy * b * a.op("power", b - 1.0),
-        # 0**b has no derivative in b through log(0); JAX gives 0 there as well.
-        (dy * y * a.op("log")).where(Term(a.builder, a._lift(0.0)).op("less", a)),
-    ],
-    "select": lambda dy, y, c, a, b: [
-        None,
-        dy.where(c),
-        dy.where(c.op("logical_not")),
-    ],
-    "broadcast": lambda dy, y, x: [_broadcast(dy, y)],
-    "reshape": lambda dy, y, x: [dy.op("reshape", shape=x.type.shape)],
-    "transpose": lambda dy, y, x: [
-        dy.op("transpose", permutation=_inverse(y.node.attrs["permutation"]))
-    ],
-    "slice": _slice,
-    "reverse": lambda dy, y, x: [dy.op("reverse", axes=y.node.attrs["axes"])],
-    "pad": _pad,
-    "concat": _concat,
-    "windows": lambda dy, y, x: [dy.op("fold", **y.node.attrs, shape=x.type.shape)],
-    "fold": _fold,
-    "reduce_sum": lambda dy, y, x: [_spread(dy, x, y)],
-    "reduce_max": _extremum,
-    "reduce_min": _extremum,
-    "matmul": _matmul,
-    "conv": _conv,
-    "conv_kernel_grad": _conv_kernel_grad,
-    "gather": lambda dy, y, data, index: [
-        index.op("scatter_add", dy, rows=data.type.shape[0]) if data.type.is_float else None,
-        None,
-    ],
-    "scatter_add": lambda dy, y, index, updates: [None, dy.op("gather", index)],
-    # Piecewise constant, integer, boolean, or without float operands.
-    **dict.fromkeys(
-        [
-            "input",
-            "const",
-            "size",
-            "iota",
-            "sign",
-            "floor",
-            "is_finite",
-            "logical_not",
-            "equal",
-            "less",
-            "less_equal",
-            "logical_and",
-            "logical_or",
-            "argmax",
-            "random_uniform",
-            "stop_gradient",
-        ]
-    ),
-    # Made after differentiation.
-    **dict.fromkeys(["fused", "item"]),
-}
+LOOPS = frozenset({"scan", "item"})
+# Not to be computed again: their values are kept instead.
+COSTLY = CONTRACTIONS | REDUCTIONS | LOOPS | {
+    "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "erf", "power", "gather",
+    "scatter_add", "random_uniform",
+}  # fmt: skip
+# What a symbol stands for where sizes are compared.
+GUESS = 32
 
 
 def gradient(graph: Graph, loss: str, wrt: Sequence[str]) -> Graph:
@@ -286,21 +46,10 @@ def gradient(graph: Graph, loss: str, wrt: Sequence[str]) -> Graph:
     root = result.outputs[loss]
     if root.tensor.rank or not root.tensor.is_float:
         raise GraphError(f"output {loss!r}: a loss must be a float scalar; got {root.tensor}")
-    nodes = result.nodes()
     sources = [result[name] for name in wrt]
-    active = _depends_on(result, nodes, sources)
     builder = Builder(result)
-    cotangents: dict[Node, Node] = {root: builder.const(1.0, root.tensor.dtype)}
-    for node in reversed(nodes):
-        if node not in cotangents or node not in active or node.op == "input":
-            continue
-        builder.scope = replace(node.scope, phase="backward")
-        operands = result.operands(node)
-        for operand, term in zip(
-            operands, _apply(builder, node, operands, cotangents[node]), strict=True
-        ):
-            if term is not None and operand in active:
-                _accumulate(builder, cotangents, operand, term.node)
+    seeds = {root: builder.const(1.0, root.tensor.dtype)}
+    cotangents = _pull_back(builder, seeds, sources)
     for name, source in zip(wrt, sources, strict=True):
         builder.scope = replace(source.scope, phase="backward")
         zero = source not in cotangents
@@ -310,24 +59,333 @@ def gradient(graph: Graph, loss: str, wrt: Sequence[str]) -> Graph:
     return result
 
 
+def _pull_back(
+    builder: Builder, seeds: Mapping[Node, Node], sources: Iterable[Node]
+) -> dict[Node, Node]:
+    """Every node's cotangent, from those of some nodes, added to the builder's graph."""
+    graph = builder.graph
+    nodes = [n for n in graph.nodes() if n not in set(seeds.values())]
+    active = _depends_on(graph, nodes, sources)
+    cotangents = dict(seeds)
+    of_items: dict[Node, dict[int, Node]] = {}  # by loop, and by its result's number
+    for node in reversed(nodes):
+        if node not in active or node.op == "input":
+            continue
+        builder.scope = replace(node.scope, phase="backward")
+        operands = graph.operands(node)
+        if node.op == "item" and node in cotangents:
+            of_items.setdefault(operands[0], {})[node.attrs["index"]] = cotangents[node]
+            continue
+        if node.op == "scan" and node in of_items:
+            wanted = [operand in active for operand in operands]
+            results: Sequence[Node | None] = _Loop(builder, node, of_items[node], wanted).cotangents()
+        elif node in cotangents:
+            results = _apply(builder, node, operands, cotangents[node])
+        else:
+            continue
+        for operand, term in zip(operands, results, strict=True):
+            if term is not None and operand in active:
+                so_far = cotangents.get(operand)
+                cotangents[operand] = builder.node("add", so_far, term) if so_far else term
+    return cotangents
+
+
 def _apply(
     builder: Builder, node: Node, operands: Sequence[Node], dy: Node
-) -> Sequence[Term | None]:
+) -> Sequence[Node | None]:
     rule = DERIVATIVES[node.op]
     if rule is None:
         return [None] * len(operands)
-    return rule(*(Term(builder, n) for n in (dy, node, *operands)))
+    terms = rule(*(Term(builder, n) for n in (dy, node, *operands)))
+    return [None if term is None else term.node for term in terms]
 
 
-def _accumulate(builder: Builder, cotangents: dict[Node, Node], node: Node, term: Node) -> None:
-    so_far = cotangents.get(node)
-    cotangents[node] = term if so_far is None else builder.node("add", so_far, term)
-
-
-def _depends_on(graph: Graph, nodes: Sequence[Node], sources: Sequence[Node]) -> set[Node]:
+def _depends_on(graph: Graph, nodes: Sequence[Node], sources: Iterable[Node]) -> set[Node]:
     """The nodes whose value a differentiable path links to some source."""
     active = set(sources)
     for node in nodes:
-        if DERIVATIVES[node.op] is not None and any(o in active for o in graph.operands(node)):
+        passes = DERIVATIVES[node.op] is not None or node.op in LOOPS
+        if passes and any(o in active for o in graph.operands(node)):
             active.add(node)
     return active
+
+
+@dataclass
+class _Sum:
+    """A constant's cotangent: terms summed over the steps, in the loop or behind it.
+
+    `inside` are summed by a carry. A product with the transpose of its first factor, or a sum
+    over axes, is made once behind the loop of its operands of all steps.
+    """
+
+    inside: list[Node] = field(default_factory=list)
+    behind: list[Node] = field(default_factory=list)
+
+
+class _Loop:
+    """The gradient of one scan.
+
+    Args:
+        builder: of the graph that the scan is in.
+        scan: will have more results: values that the reverse loop reads.
+        given: the cotangents of its results, by number.
+        wanted: for each operand, whether its cotangent is of use.
+    """
+
+    def __init__(
+        self, builder: Builder, scan: Node, given: Mapping[int, Node], wanted: Sequence[bool]
+    ) -> None:
+        self.outer, self.scan, self.given = builder, scan, given
+        self.length: Dim = scan.attrs["length"]
+        body: Graph = scan.attrs["body"]
+        self.work, _ = body.copy()
+        self.forward = set(self.work.nx)
+        self.inner = parts(self.work.inputs(), scan.attrs)
+        self.operands = parts(builder.graph.operands(scan), scan.attrs)
+        self.wanted = parts(wanted, scan.attrs)
+        self.back = Builder(self.work, scan.scope)
+        self.sums: dict[Node, _Sum] = {}
+
+    def cotangents(self) -> list[Node | None]:
+        """The cotangent of each of the scan's operands."""
+        self._sweep()
+        roots = [*self.carried.values(), *self.along.values()]
+        for total in self.sums.values():
+            roots += total.inside + [o for n in total.behind for o in self.work.operands(n)]
+        self.kept = self._cut(self._frontier(roots))
+        self._keep()
+        return self._reverse(roots)
+
+    def _sweep(self) -> None:
+        """Differentiates the body: `carried` and `along` are its carries' and sequences' parts."""
+        work = self.work
+        seeds: dict[Node, Node] = {}
+        names = [*(c.name for c in self.inner.carries), *stacked(work)]
+        self.seeds: dict[int, Node] = {}
+        for index, name in enumerate(names):
+            node, is_carry = work.outputs[name], index < len(self.inner.carries)
+            if not node.tensor.is_float or not (is_carry or index in self.given):
+                continue
+            role = {"role": "state" if is_carry else "data"}
+            seed = work.add("input", (), role, type=node.type, name=work.free_name(f"d_{name}"))
+            self.seeds[index] = seed
+            seeds[node] = self.back.node("add", seeds[node], seed) if node in seeds else seed
+        wanted = [
+            node
+            for nodes, flags in (
+                (self.inner.constants, self.wanted.constants),
+                (self.inner.sequences, self.wanted.sequences),
+            )
+            for node, flag in zip(nodes, flags, strict=True)
+            if flag and node.tensor.is_float
+        ]
+        found = _pull_back(self.back, seeds, [*wanted, *self.inner.carries])
+        # A loop in the body may have more results now.
+        self.forward |= {
+            user for n in self.forward if n.op == "scan" for user in work.nx.successors(n)
+        }
+        self.carried = {
+            c: found.get(c) or self.back.full(0.0, c.tensor)
+            for c in self.inner.carries
+            if c.tensor.is_float
+        }
+        self.along = {s: found[s] for s in self.inner.sequences if s in found and s in wanted}
+        for constant in self.inner.constants:
+            if constant in found and constant in wanted:
+                self.sums[constant] = self._terms(found[constant])
+
+    def _terms(self, node: Node) -> _Sum:
+        total, stack = _Sum(), [node]
+        while stack:
+            term = stack.pop()
+            operands = self.work.operands(term)
+            if term in self.forward:
+                total.inside.append(term)
+            elif term.op == "add":
+                stack += operands
+            elif term.op == "matmul" and term.tensor.rank == 2:
+                total.behind.append(self._as_outer_product(term, operands))
+            elif term.op == "reduce_sum":
+                total.behind.append(term)
+            else:
+                total.inside.append(term)
+        return total
+
+    def _as_outer_product(self, term: Node, operands: Sequence[Node]) -> Node:
+        """The product with its first factor transposed, and the second one not."""
+        a, b = operands
+        if not term.attrs["transpose_a"]:
+            a = self.back.node("transpose", a, permutation=(1, 0))
+        if term.attrs["transpose_b"]:
+            b = self.back.node("transpose", b, permutation=(1, 0))
+        return self.back.node("matmul", a, b, transpose_a=True, transpose_b=False)
+
+    def _frontier(self, roots: Iterable[Node]) -> set[Node]:
+        """The forward values that the backward nodes read."""
+        seen, found, stack = set(), set(), list(roots)
+        while stack:
+            node = stack.pop()
+            if node in self.forward:
+                found.add(node)
+            elif node not in seen:
+                seen.add(node)
+                stack.extend(self.work.nx.predecessors(node))
+        return found
+
+    def _cut(self, read: set[Node]) -> set[Node]:
+        """The forward values to keep, so that all in `read` can be had from them."""
+        flow = nx.DiGraph()
+        flow.add_nodes_from(["made", "read"])
+        stack, seen = list(read), set(read)
+        while stack:
+            node = stack.pop()
+            flow.add_edge((node, "in"), (node, "out"), capacity=_bytes(node.tensor))
+            if node in self.inner.carries or node.op in COSTLY:
+                flow.add_edge("made", (node, "in"))
+                continue
+            for operand in self.work.nx.predecessors(node):
+                flow.add_edge((operand, "out"), (node, "in"))
+                if operand not in seen:
+                    seen.add(operand)
+                    stack.append(operand)
+        for node in read:
+            flow.add_edge((node, "out"), "read")
+        _, (made, _) = nx.minimum_cut(flow, "made", "read")
+        return {n for n in seen if (n, "in") in made and (n, "out") not in made}
+
+    def _keep(self) -> None:
+        """Makes the forward scan give the values of all steps: `stacks`, by the body's node."""
+        work, scan = self.work, self.scan
+        operands = [*self.operands.constants, *self.operands.carries, *self.operands.sequences]
+        names = {work.outputs[name]: name for name in reversed(stacked(work))}
+        for node in sorted(self.kept - names.keys(), key=lambda n: n.index):
+            name = work.free_name(f"kept/{node.name}")
+            work.outputs[name], names[node] = node, name
+        inputs = [*self.inner.constants, *self.inner.carries, *self.inner.sequences]
+        body, _ = work.copy(keep=work.live() | set(inputs))
+        scan.attrs = {**scan.attrs, "body": body}
+        scan.type = result_types([operand.tensor for operand in operands], scan.attrs)
+        places = {name: at for at, name in enumerate(stacked(body), len(self.inner.carries))}
+        self.stacks = dict(zip(self.inner.sequences, self.operands.sequences, strict=True))
+        self.stacks |= {n: self.outer.item(scan, places[names[n]]) for n in self.kept}
+
+    def _reverse(self, roots: Sequence[Node]) -> list[Node | None]:
+        """Adds the loop over the cotangents; its results by the forward scan's operands."""
+        graph = Graph(f"{self.scan.attrs['body'].name}/backward")
+        new, operands = self._inputs(graph, self._needed(roots))
+        for node in self.work.nodes():
+            if node in self.needed and node not in new:
+                new[node] = graph.import_node(node, [new[o] for o in self.work.operands(node)])
+        builder = Builder(graph, replace(self.scan.scope, phase="backward"))
+        for carry, value in self.carried.items():
+            graph.outputs[self._seed(carry).name] = new[value]
+        for constant, total in self.sums.items():
+            if total.inside:
+                value = graph[f"sum/{constant.name}"]
+                for term in total.inside:
+                    value = builder.node("add", value, new[term])
+                graph.outputs[f"sum/{constant.name}"] = value
+        factors = [o for total in self.sums.values() for t in total.behind for o in self._of(t)]
+        results = [n for n in (*self.along.values(), *factors) if n not in self.stacks]
+        for at, node in enumerate(dict.fromkeys(results)):
+            graph.outputs[f"stacked/{at}"] = new[node]
+        attrs = {
+            **self.scan.attrs,
+            "body": graph,
+            "carries": len(operands.carries),
+            "sequences": len(operands.sequences),
+            "reverse": not self.scan.attrs["reverse"],
+        }
+        loop = self.outer.scan([*operands.constants, *operands.carries, *operands.sequences], attrs)
+        first = len(operands.carries)
+        for at, node in enumerate(dict.fromkeys(results)):
+            self.stacks[node] = self.outer.item(loop, first + at)
+        return self._results(loop)
+
+    def _seed(self, carry: Node) -> Node:
+        return self.seeds[self.inner.carries.index(carry)]
+
+    def _of(self, term: Node) -> list[Node]:
+        """The values of which a term behind the loop takes those of all steps."""
+        return self.work.operands(term)
+
+    def _needed(self, roots: Sequence[Node]) -> set[Node]:
+        """What the loop over the cotangents computes or is given."""
+        stack = [n for n in roots if n not in self.stacks]
+        self.needed: set[Node] = set()
+        while stack:
+            node = stack.pop()
+            if node not in self.needed:
+                self.needed.add(node)
+                if node not in self.stacks:
+                    stack.extend(self.work.nx.predecessors(node))
+        return self.needed
+
+    def _inputs(self, graph: Graph, needed: set[Node]) -> tuple[dict[Node, Node], Parts[Node]]:
+        """The inputs of the loop's body, and what they are given outside."""
+        new: dict[Node, Node] = {}
+        given: Parts[Node] = Parts([], [], [])
+
+        def add(node: Node | None, name: str, role: str, type_: TensorType) -> None:
+            made = graph.add("input", (), {"role": role}, type=type_, name=graph.free_name(name))
+            if node is not None:
+                new[node] = made
+
+        for node, source in zip(self.inner.constants, self.operands.constants, strict=True):
+            if node in needed:
+                add(node, node.name, "data", node.tensor)
+                given.constants.append(source)
+        for carry in self.carried:
+            index = self.inner.carries.index(carry)
+            add(self.seeds[index], self.seeds[index].name, "state", carry.tensor)
+            start = self.given.get(index) or self.outer.full(0.0, carry.tensor)
+            given.carries.append(start)
+        for constant, total in self.sums.items():
+            if total.inside:
+                add(None, f"sum/{constant.name}", "state", constant.tensor)
+                given.carries.append(self.outer.full(0.0, constant.tensor))
+        for node, stack in self.stacks.items():
+            if node in needed:
+                add(node, node.name, "data", node.tensor)
+                given.sequences.append(stack)
+        for index, seed in self.seeds.items():
+            if index >= len(self.inner.carries) and seed in needed:
+                add(seed, seed.name, "data", seed.tensor)
+                given.sequences.append(self.given[index])
+        return new, given
+
+    def _results(self, loop: Node) -> list[Node | None]:
+        carried = {c: self.outer.item(loop, at) for at, c in enumerate(self.carried)}
+        sums = [c for c, total in self.sums.items() if total.inside]
+        inside = {c: self.outer.item(loop, len(carried) + at) for at, c in enumerate(sums)}
+        constants: list[Node | None] = []
+        for constant in self.inner.constants:
+            terms = [inside[constant]] if constant in inside else []
+            if constant in self.sums:
+                terms += [self._behind(term) for term in self.sums[constant].behind]
+            total = terms[0] if terms else None
+            for term in terms[1:]:
+                total = self.outer.node("add", total, term)  # type: ignore[arg-type]
+            constants.append(total)
+        sequences = [
+            self.stacks[self.along[s]] if s in self.along else None for s in self.inner.sequences
+        ]
+        return [*constants, *(carried.get(c) for c in self.inner.carries), *sequences]
+
+    def _behind(self, term: Node) -> Node:
+        """A sum over the steps, from the stacks of its operands."""
+        stacks = [self.stacks[node] for node in self._of(term)]
+        if term.op == "reduce_sum":
+            axes = (0, *(a + 1 for a in term.attrs["axes"]))
+            return self.outer.node("reduce_sum", *stacks, axes=axes)
+        rows = [
+            self.outer.reshape(s, (s.tensor.shape[0] * s.tensor.shape[1], s.tensor.shape[2]))
+            for s in stacks
+        ]
+        return self.outer.node("matmul", *rows, **term.attrs)
+
+
+def _bytes(type_: TensorType) -> int:
+    """About how large a value is."""
+    symbols = type_.elements.symbols if isinstance(type_.elements, Size) else ()
+    return type_.itemsize * evaluate(type_.elements, dict.fromkeys(symbols, GUESS))

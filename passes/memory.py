@@ -12,6 +12,7 @@ from bisect import insort
 from collections import defaultdict
 
 from graphc.ir.graph import Graph, Node
+from graphc.ir.ops import KERNELS
 from graphc.ir.place import Place, buffer_size, split
 from graphc.ir.types import Dim, Size
 
@@ -91,8 +92,9 @@ def plan_memory(graph: Graph) -> Graph:
     places: dict[Node, Place] = {}
     for node in graph.nodes():
         operands = graph.operands(node)
-        if node.op == "fused":
-            new[node] = result.import_node(node, [new[o] for o in operands])
+        if node.op in KERNELS:
+            planned = {"body": plan_memory(node.attrs["body"])} if node.op == "scan" else {}
+            new[node] = result.import_node(node, [new[o] for o in operands], **planned)
             continue
         if node.op == "input":
             places[node] = Place(node.name)

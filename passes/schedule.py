@@ -10,7 +10,7 @@ from __future__ import annotations
 import networkx as nx
 
 from graphc.ir.graph import Graph, Node
-from graphc.ir.ops import OPS, REDUCTIONS
+from graphc.ir.ops import KERNELS, OPS, REDUCTIONS
 
 from .legalize import squeeze
 
@@ -19,18 +19,20 @@ def reading_kernels(graph: Graph, node: Node) -> list[Node]:
     """The kernels that read a value, through views and items too."""
     found = []
     for user in graph.users(node):
-        found += [user] if user.op == "fused" else reading_kernels(graph, user)
+        found += [user] if user.op in KERNELS else reading_kernels(graph, user)
     return list(dict.fromkeys(found))
 
 
 def _kernel_of(graph: Graph, node: Node) -> Node:
-    while node.op != "fused":
+    while node.op not in KERNELS:
         (node,) = graph.operands(node)
     return node
 
 
 def _only_own_element(graph: Graph, kernel: Node, state: Node) -> bool:
     """Whether a kernel reads a state's elements only where it writes their new values."""
+    if kernel.op == "scan":
+        return False
     body = kernel.attrs["body"]
     assert isinstance(body, Graph)
     for operand, inner in zip(graph.operands(kernel), body.inputs(), strict=True):
@@ -52,7 +54,7 @@ def _only_own_element(graph: Graph, kernel: Node, state: Node) -> bool:
 def _dependences(graph: Graph) -> tuple[nx.DiGraph, set[str]]:
     """The kernels' order, with in-place updates last, and the states to be copied instead."""
     order = nx.DiGraph()
-    for kernel in (n for n in graph.nodes() if n.op == "fused"):
+    for kernel in (n for n in graph.nodes() if n.op in KERNELS):
         order.add_node(kernel)
         for item in graph.users(kernel):
             order.add_edges_from((kernel, reader) for reader in reading_kernels(graph, item))
@@ -109,7 +111,10 @@ def schedule(graph: Graph) -> Graph:
 
     for kernel in sorted(phase, key=lambda k: (phase[k], k.index)):
         operands = [bring(o) for o in graph.operands(kernel)]
-        new[kernel] = result.import_node(kernel, operands, phase=phase[kernel])
+        changes: dict[str, object] = {"phase": phase[kernel]}
+        if kernel.op == "scan":
+            changes["body"] = schedule(kernel.attrs["body"])
+        new[kernel] = result.import_node(kernel, operands, **changes)
         for item in graph.users(kernel):
             bring(item)
     result.outputs = {name: new[node] for name, node in graph.outputs.items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from graphc.ir.graph import Attributes, Graph, GraphError, Node, Scope
-from graphc.ir.ops import OPS
+from graphc.ir.ops import KERNELS, OPS
+from graphc.ir.scan import result_types
 from graphc.ir.types import Dim, Shape, Size, TensorType, product, short_dtype
 
 Attrs = Attributes
@@ -319,6 +320,7 @@ RULES: dict[str, Rule | None] = {
     "gather": _gather,
     "scatter_add": _scatter_add,
     "random_uniform": _random,
+    "scan": None,
     "fused": None,
     "item": None,
 }
@@ -346,7 +348,7 @@ def check(graph: Graph) -> None:
         GraphError: naming the first node whose type is not what its rule gives.
     """
     for node in graph.nodes():
-        if node.op == "fused":
+        if node.op in KERNELS:
             check(node.attrs["body"])
         scalar = node.op == "const" and node.tensor.rank == 0
         if RULES[node.op] is None or scalar:
@@ -385,6 +387,18 @@ class Builder:
         """One node of an op whose type its rule infers."""
         type_ = infer(op, [operand.tensor for operand in operands], attrs)
         return self.graph.add(op, operands, attrs, type=type_, scope=self.scope)
+
+    def scan(self, operands: Sequence[Node], attrs: Attrs) -> Node:
+        """A loop; its results are taken with `item`."""
+        types = result_types([operand.tensor for operand in operands], attrs)
+        return self.graph.add("scan", operands, attrs, type=types, scope=self.scope)
+
+    def item(self, node: Node, index: int) -> Node:
+        """One result of a node that has several."""
+        assert isinstance(node.type, tuple)
+        return self.graph.add(
+            "item", (node,), {"index": index}, type=node.type[index], scope=self.scope
+        )
 
     def const(self, value: float | int | bool, dtype: str) -> Node:
         """A scalar constant."""

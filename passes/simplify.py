@@ -17,6 +17,7 @@ from graphc.ir.interpret import MEANING
 from graphc.ir.ops import OPS
 from graphc.ir.types import DTYPES, TensorType
 
+from .scan import hoist, slim
 from .shapes import Builder, infer
 
 Attrs = Attributes
@@ -74,6 +75,13 @@ class Simplifier:
         """A shared constant repeated to a type."""
         scalar = self.const(value, like.dtype)
         return self.make("broadcast", scalar, shape=like.shape, axes=()) if like.rank else scalar
+
+    def item(self, node: Node, index: int) -> Node:
+        """A shared result of a node that has several."""
+        key = ("item", node, index)
+        if key not in self.shared:
+            self.shared[key] = self.builder.item(node, index)
+        return self.shared[key]
 
     def operands(self, node: Node) -> list[Node]:
         return self.builder.graph.operands(node)
@@ -380,21 +388,40 @@ def simplify(graph: Graph, differentiated: bool = True) -> tuple[Graph, list[Rew
         graph: before fusion.
         differentiated: False before `gradient`, which still needs stop_gradient.
     """
+    graph = hoist(graph)
     s = Simplifier(Builder(Graph(graph.name)), differentiated)
     target = s.builder.graph
     live = graph.live()
     new: dict[Node, Node] = {}
+    moved: dict[Node, dict[int, int]] = {}  # a scan's results: where they stand now
     for node in graph.nodes():
         operands = [new[o] for o in graph.operands(node)] if node in live else []
+        s.builder.scope = node.scope
         if node.op == "input":  # kept even when unread: they are the program's signature
             new[node] = target.import_node(node, ())
-        elif node in live:
-            s.builder.scope = node.scope
-            if node.op == "const" and node.tensor.rank == 0:
-                new[node] = s.const(node.attrs["value"], node.tensor.dtype)
-            else:
-                new[node] = s.make(node.op, *operands, **node.attrs)
+        elif node not in live:
+            continue
+        elif node.op == "const" and node.tensor.rank == 0:
+            new[node] = s.const(node.attrs["value"], node.tensor.dtype)
+        elif node.op == "scan":
+            read = {n.attrs["index"] for n in graph.users(node) if n in live}
+            new[node], moved[node] = _scan(s, node, operands, read)
+        elif node.op == "item":
+            (source,) = graph.operands(node)
+            new[node] = s.item(new[source], moved[source][node.attrs["index"]])
+        else:
+            new[node] = s.make(node.op, *operands, **node.attrs)
     target.outputs = {name: new[node] for name, node in graph.outputs.items()}
     # Rules leave operands behind that nobody reads any more.
     result, _ = target.copy(keep=target.live() | set(target.inputs()))
     return result, s.rewrites
+
+
+def _scan(
+    s: Simplifier, node: Node, operands: Sequence[Node], read: set[int]
+) -> tuple[Node, dict[int, int]]:
+    """A scan whose body is simplified, without what nobody reads, and where its results stand."""
+    body, rewrites = simplify(node.attrs["body"], s.differentiated)
+    s.rewrites += rewrites
+    less = slim({**node.attrs, "body": body}, read)
+    return s.builder.scan([operands[at] for at in less.operands], less.attrs), less.results

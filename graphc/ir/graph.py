@@ -166,11 +166,11 @@ class Graph:
         return self.add(node.op, operands, attrs, type=node.type, scope=node.scope, name=name)
 
     def copy(self, keep: set[Node] | None = None) -> tuple[Graph, dict[Node, Node]]:
-        """A copy (of the nodes in `keep`, when given) and the map from old nodes to new."""
+        """A copy (of the nodes and outputs in `keep`, when given) and the map from old to new."""
         result = Graph(self.name)
         new: dict[Node, Node] = {}
         for node in self.nodes():
             if keep is None or node in keep:
                 new[node] = result.import_node(node, [new[o] for o in self.operands(node)])
-        result.outputs = {name: new[node] for name, node in self.outputs.items()}
+        result.outputs = {name: new[node] for name, node in self.outputs.items() if node in new}
         return result, new

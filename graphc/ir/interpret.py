@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .graph import Graph, Node
+from .scan import parts, stacked
 from .types import DTYPES, Dim, Size, TensorType, evaluate
 
 Array = np.ndarray
@@ -229,12 +230,35 @@ def _run_node(
         assert isinstance(body, Graph)
         feeds = dict(zip((i.name for i in body.inputs()), operands, strict=True))
         return tuple(interpret(body, feeds, symbols, watch).values())
+    if node.op == "scan":
+        return _scan(node, operands, symbols, watch)
     attrs = {
         key: _concrete(value, symbols)
         for key, value in node.attrs.items()
         if key not in ("phase", "place")
     }
     return MEANING[node.op](*operands, **attrs)
+
+
+def _scan(
+    node: Node, operands: list[Array], symbols: Symbols, watch: Callable[[Node, Array], None] | None
+) -> tuple[Array, ...]:
+    body, length = node.attrs["body"], evaluate(node.attrs["length"], symbols)
+    outer, inner = parts(operands, node.attrs), parts(body.inputs(), node.attrs)
+    feeds = {n.name: x for n, x in zip(inner.constants, outer.constants, strict=True)}
+    feeds |= {n.name: x for n, x in zip(inner.carries, outer.carries, strict=True)}
+    names, shapes = stacked(body), node.type[len(inner.carries) :]  # type: ignore[index]
+    results = {
+        name: np.empty([evaluate(d, symbols) for d in type_.shape], DTYPES[type_.dtype])
+        for name, type_ in zip(names, shapes, strict=True)
+    }
+    for at in reversed(range(length)) if node.attrs["reverse"] else range(length):
+        feeds |= {n.name: x[at] for n, x in zip(inner.sequences, outer.sequences, strict=True)}
+        values = interpret(body, feeds, symbols, watch)
+        for name in names:
+            results[name][at] = values[name]
+        feeds |= {carry.name: values[carry.name] for carry in inner.carries}
+    return (*(feeds[carry.name] for carry in inner.carries), *results.values())
 
 
 def interpret(

@@ -199,6 +199,23 @@ _op(
     attributes={"shape": "shape", "stream": "int"},
 )
 
+# A loop.
+_op(
+    "scan",
+    "...",
+    "a loop of `length` steps, counted down when `reverse`: operands are constants, initial "
+    "carries, and sequences whose first axis the steps go along; the body's inputs, in this order, "
+    "are the constants, the carries (state that outputs of their names update) and an element of "
+    "each sequence; results are the last carries, then the body's other outputs, stacked",
+    attributes={
+        "body": "graph",
+        "carries": "int",
+        "sequences": "int",
+        "length": "dim",
+        "reverse": "bool",
+    },
+)
+
 # Made by the passes.
 _op(
     "fused",
@@ -211,6 +228,8 @@ _op("item", "x", "one result of a node that has several", attributes={"index": "
 # Attributes that passes add to any node: where it stands in the schedule and in memory.
 ANNOTATIONS: dict[str, str] = {"phase": "int", "place": "str"}
 
+# Nodes with a body, which the schedule puts in order; `fused` ones are single kernels.
+KERNELS = frozenset({"fused", "scan"})
 LEAVES = frozenset({"input", "const", "size", "iota"})
 CONTRACTIONS = frozenset({"matmul", "conv", "conv_kernel_grad"})
 REDUCTIONS = frozenset({"reduce_sum", "reduce_max", "reduce_min", "argmax"})

@@ -65,8 +65,8 @@ def split(dim: Dim) -> tuple[tuple[str, ...], int]:
     return (dim.symbols, dim.factor) if isinstance(dim, Size) else ((), dim)
 
 
-def arena_size(graph: Graph) -> tuple[Dim, ...]:
-    """Bytes of the arena that a planned graph needs, as a sum of terms."""
+def own_arena(graph: Graph) -> tuple[Dim, ...]:
+    """Bytes of the arena that a planned graph's own values take, as a sum of terms."""
     total: dict[tuple[str, ...], int] = {}
     for node in graph.nodes():
         if node.op != "item":
@@ -80,6 +80,19 @@ def arena_size(graph: Graph) -> tuple[Dim, ...]:
         for key, end in ends.items():
             total[key] = max(total.get(key, 0), end)
     return tuple(Size(key, size) if key else size for key, size in sorted(total.items()))
+
+
+def arena_size(graph: Graph) -> tuple[Dim, ...]:
+    """Bytes of the arena that a planned graph needs with its scans' bodies, as a sum of terms."""
+    inner: dict[tuple[str, ...], int] = {}
+    for node in graph.nx:
+        for symbols, size in map(
+            split, arena_size(node.attrs["body"]) if node.op == "scan" else ()
+        ):
+            inner[symbols] = max(inner.get(symbols, 0), size)
+    for symbols, size in map(split, own_arena(graph)):
+        inner[symbols] = inner.get(symbols, 0) + size
+    return tuple(Size(key, size) if key else size for key, size in sorted(inner.items()))
 
 
 def arena_bytes(graph: Graph, symbols: dict[str, int]) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from .graph import Graph, GraphError, Node
 from .ops import ANNOTATIONS, OPS
+from .scan import result_types
 from .text import to_text
 from .types import DTYPES, Size, TensorType
 
@@ -77,6 +78,11 @@ def _verify_node(graph: Graph, node: Node) -> None:
         raise GraphError(f"rule: role is one of {', '.join(ROLES)}; got {node.attrs['role']!r}")
     if node.op == "fused":
         _verify_body(graph, node)
+    elif node.op == "scan":
+        types = result_types([operand.tensor for operand in graph.operands(node)], node.attrs)
+        if node.type != types:
+            raise GraphError(f"rule: the type is {types}; got {node.type}")
+        verify(node.attrs["body"])
     elif node.op == "item":
         _verify_item(graph, node)
 

@@ -13,7 +13,8 @@ from graphc.ir.graph import Graph, GraphError, Node, Scope
 from graphc.ir.interpret import interpret
 from graphc.ir.verify import verify
 from graphc.passes import shapes
-from graphc.passes.gradient import DERIVATIVES, gradient
+from graphc.passes.derivatives import DERIVATIVES
+from graphc.passes.gradient import gradient
 from graphc.passes.shapes import Builder
 from graphc.passes.simplify import simplify
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from graphs import BATCH, typed
+from loops import example_loop
 
 from graphc.ir.graph import Graph, Node, Scope
 from graphc.ir.ops import OPS
@@ -89,6 +90,11 @@ def sample_graph(op: str) -> tuple[Graph, Node]:
         builder.graph.outputs.update({"total": items[0], "y": items[1]})
         item = items[1]
         return builder.graph, fused if op == "fused" else item
+    if op == "scan":
+        graph = example_loop("recurrent")
+        scan = next(n for n in graph.nx if n.op == "scan")
+        graph.outputs["y"] = graph.outputs["r0"]
+        return graph, scan
     sample = SAMPLES[op]
     inputs = [
         add("input", (), {"role": "data"}, type=typed(type_), name=f"x{at}")
