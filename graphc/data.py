@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .ir.types import DTYPES, Size, TensorType, short_dtype
-from .layers.base import SymbolicTensor, flatten
+from .layers.base import SymbolicTensor
+from .tree import flatten
 
 _KNOWN = set(DTYPES.values())
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from . import ops
 from .data import as_array, select_inputs
-from .layers.base import Input, InputLayer, Layer, LayerCall, SymbolicTensor, flatten, map_structure
+from .layers.base import Input, InputLayer, Layer, LayerCall, SymbolicTensor
 from .programs import run_layers
 from .summary import print_summary
 from .trace import Tensor, Variable
 from .training import Trainer
+from .tree import flatten, map_structure
 from .weights_file import load_weights, save_weights
 
 

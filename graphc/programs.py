@@ -10,11 +10,12 @@ from typing import Any
 from . import losses, metrics, ops
 from .compiler import Training
 from .ir.types import Size, TensorType
-from .layers.base import SymbolicTensor, flatten
+from .layers.base import SymbolicTensor
 from .losses import Loss
 from .metrics import Mean, Metric
 from .optimizers import Optimizer
 from .trace import Tensor, Trace, Variable
+from .tree import flatten
 
 BATCH = Size(("batch",))
 

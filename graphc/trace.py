@@ -155,6 +155,9 @@ class Trace:
         self._now: dict[Variable, Tensor] = {}
         self._streams = 0
         self.random_state = random_state
+        # The graphs around a loop's body that is being traced, outermost first, each with the
+        # inputs that stand for outer nodes in the next inner graph.
+        self._around: list[tuple[Graph, dict[Node, Node]]] = []
 
     def input(self, name: str, type_: TensorType, role: str = "data") -> Tensor:
         """A new input of the program."""
@@ -163,20 +166,58 @@ class Trace:
     def read(self, variable: Variable) -> Tensor:
         """The variable's value at this point of the program."""
         if variable not in self._now:
+            graph = self._around[0][0] if self._around else self.graph
             name, count = variable.name, 0
-            while name in self.graph:
+            while name in graph:
                 count += 1
                 name = f"{variable.name}_{count}"
             self.names[variable] = name
-            self._now[variable] = self.input(name, variable.type, "state")
+            self._now[variable] = Tensor(
+                graph.add("input", (), {"role": "state"}, type=variable.type, name=name)
+            )
         return self._now[variable]
+
+    def local(self, tensor: Tensor) -> Node:
+        """The tensor's node, or in a loop's body the input that stands for an outer one."""
+        node = tensor.node
+        if node in self.graph.nx:
+            return node
+        inside = [graph for graph, _ in self._around[1:]] + [self.graph]
+        owner = next(at for at, (graph, _) in enumerate(self._around) if node in graph.nx)
+        for (_, captured), graph in zip(self._around[owner:], inside[owner:], strict=True):
+            if node not in captured:
+                captured[node] = graph.add("input", (), {"role": "data"}, type=node.tensor)
+            node = captured[node]
+        return node
+
+    @contextmanager
+    def body(self, name: str) -> Iterator[dict[Node, Node]]:
+        """Traces into a graph of its own, a loop's body.
+
+        Yields the inputs that stand for values from outside, by these; filled as they are read.
+        """
+        captured: dict[Node, Node] = {}
+        outer = self.graph, self.builder
+        self._around.append((self.graph, captured))
+        self.graph = Graph(name)
+        self.builder = Builder(self.graph, self.builder.scope)
+        try:
+            yield captured
+        finally:
+            self.graph, self.builder = outer
+            self._around.pop()
 
     def assign(self, variable: Variable, value: Tensor) -> None:
         """Makes `value` the variable's new value when the program has run.
 
         Raises:
-            ValueError: when the type differs from the variable's.
+            ValueError: when the type differs from the variable's, or in a loop's body.
         """
+        if self._around:
+            raise ValueError(
+                f"variable {variable.name!r}: assigned in a loop's body; make it a carry, and "
+                "assign the last value behind the loop"
+            )
         if value.type != variable.type:
             raise ValueError(
                 f"variable {variable.name!r}: expected {variable.type}, got {value.type}"
@@ -202,6 +243,11 @@ class Trace:
         """Random f32 in [0, 1), other at every step and for every call in the program."""
         if self.random_state is None:
             raise ValueError("random numbers are drawn only in programs that keep a random state")
+        if self._around:
+            raise ValueError(
+                "random numbers drawn in a loop's body would be the same in every step; draw them "
+                "before the loop, for all steps or for one"
+            )
         seed_variable, step = self.random_state
         key = self.read(seed_variable).node if seed is None else self.builder.const(seed, "i32")
         stream, self._streams = self._streams, self._streams + 1

@@ -78,7 +78,9 @@ def _pull_back(
             continue
         if node.op == "scan" and node in of_items:
             wanted = [operand in active for operand in operands]
-            results: Sequence[Node | None] = _Loop(builder, node, of_items[node], wanted).cotangents()
+            results: Sequence[Node | None] = _Loop(
+                builder, node, of_items[node], wanted
+            ).cotangents()
         elif node in cotangents:
             results = _apply(builder, node, operands, cotangents[node])
         else:

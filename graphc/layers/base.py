@@ -13,6 +13,7 @@ import numpy as np
 from graphc import initializers
 from graphc.ir.types import DTYPES, Size, TensorType, short_dtype
 from graphc.trace import Tensor, Trace, Variable, current, users_line
+from graphc.tree import flatten, map_structure
 from graphc.utils import snake_case
 
 _counts: Counter[str] = Counter()
@@ -113,24 +114,6 @@ class LayerCall:
     kwargs: dict[str, Any]
     where: str
     outputs: Any = None
-
-
-def flatten(structure: object) -> list[Any]:
-    """The leaves of nested lists, tuples and dicts, in order."""
-    if isinstance(structure, (list, tuple)):
-        return [leaf for part in structure for leaf in flatten(part)]
-    if isinstance(structure, dict):
-        return [leaf for part in structure.values() for leaf in flatten(part)]
-    return [structure]
-
-
-def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
-    """The same nested lists, tuples and dicts with each leaf replaced."""
-    if isinstance(structure, (list, tuple)):
-        return type(structure)(map_structure(function, part) for part in structure)
-    if isinstance(structure, dict):
-        return {key: map_structure(function, part) for key, part in structure.items()}
-    return function(structure)
 
 
 class Layer:

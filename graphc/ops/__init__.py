@@ -8,6 +8,7 @@ of `layers.Input` too, where it becomes a layer of the model.
 
 from . import operators
 from .base import broadcast_to, cast, convert_to_tensor
+from .control import scan
 from .convolution import (
     average_pool,
     conv,

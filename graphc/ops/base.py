@@ -38,7 +38,8 @@ def recorded(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def node(op: str, *operands: Tensor, **attrs: object) -> Tensor:
-    return Tensor(current().builder.node(op, *(o.node for o in operands), **attrs))
+    trace = current()
+    return Tensor(trace.builder.node(op, *map(trace.local, operands), **attrs))
 
 
 def convert_to_tensor(x: TensorLike, dtype: object = None) -> Tensor:
