@@ -174,23 +174,47 @@ class Loss:
 
         Args:
             y_true, y_pred: as the loss takes them.
-            sample_weight: one weight a sample, or one for each of the loss's values.
+            sample_weight: one weight a sample, or one for each of the loss's values. Values that
+                y_pred's mask hides do not count.
         """
         values = self.call(y_true, y_pred)
-        if sample_weight is not None:
-            values = ops.multiply(values, align_weight(sample_weight, values))
+        weight = masked_weight(sample_weight, getattr(y_pred, "mask", None), self.reduction)
+        if weight is not None:
+            weight = align_weight(weight, values)
+            values = ops.multiply(values, weight)
         if self.reduction in ("none", None):
             return values
         if self.reduction == "sum":
             return ops.sum(values)
-        if self.reduction == "mean_with_sample_weight" and sample_weight is not None:
-            weight = ops.broadcast_to(align_weight(sample_weight, values), values.shape)
-            return ops.divide(ops.sum(values), ops.sum(weight))
+        if self.reduction == "mean_with_sample_weight" and weight is not None:
+            # Keras divides by the sum of the weights as they are, before they are repeated.
+            return _divided(ops.sum(values), ops.sum(weight))
         return ops.mean(values)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to make an equal loss with."""
         return {"name": self.name, "reduction": self.reduction}
+
+
+def masked_weight(sample_weight: Any, mask: Tensor | None, reduction: str | None) -> Tensor | None:
+    """Sample weights that are 0 where a mask hides the value; means go over the others only."""
+    if mask is None:
+        return None if sample_weight is None else ops.convert_to_tensor(sample_weight)
+    weight = ops.cast(mask, "float32")
+    if reduction in ("mean", "sum_over_batch_size"):
+        total = ops.sum(ops.ones_like(weight))
+        weight = ops.multiply(weight, _divided(total, ops.sum(weight)))
+    if sample_weight is None:
+        return weight
+    given = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
+    longer, shorter = (weight, given) if weight.ndim >= given.ndim else (given, weight)
+    return ops.multiply(longer, align_weight(shorter, longer))
+
+
+def _divided(x: Tensor, y: Tensor) -> Tensor:
+    """x / y; 0 where y is 0."""
+    some = ops.not_equal(y, 0.0)
+    return ops.where(some, ops.divide(x, ops.where(some, y, 1.0)), 0.0)
 
 
 def align_weight(sample_weight: Any, values: Tensor) -> Tensor:

@@ -127,6 +127,10 @@ class MeanMetricWrapper(Mean):
         self._direction = _direction(fn)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        # As in Keras, a mask counts only where there are sample weights.
+        mask = getattr(y_pred, "mask", None)
+        if sample_weight is not None and mask is not None:
+            sample_weight = losses.masked_weight(sample_weight, mask, "sum")
         super().update_state(self.fn(y_true, y_pred, **self.options), sample_weight)
 
     def get_config(self) -> dict[str, Any]:

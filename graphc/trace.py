@@ -36,6 +36,8 @@ class Operand:
 
         __abs__ = __neg__
 
+        def __getitem__(self, key: object) -> Tensor: ...
+
 
 class Variable(Operand):
     """State that programs read and update in place: weights, optimizer slots, accumulators.
@@ -96,13 +98,15 @@ class Tensor(Operand):
     """A node under construction; what `graphc.ops` takes and returns. Supports arithmetic.
 
     `shape` has an int for each fixed dimension and a symbol (as `batch`) for each that is known
-    only when the program runs.
+    only when the program runs. `mask` is None, or a bool tensor (batch, steps) of the steps that
+    count; layers hand it on as `compute_mask` says.
     """
 
-    __slots__ = ("node",)
+    __slots__ = ("mask", "node")
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, mask: Tensor | None = None) -> None:
         self.node = node
+        self.mask = mask
 
     @property
     def type(self) -> TensorType:

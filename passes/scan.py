@@ -40,6 +40,8 @@ def slim(attrs: Attributes, read: set[int]) -> Slim:
     names, first = stacked(body), len(kinds.carries)
     wanted = {name: first + at for at, name in enumerate(names) if first + at in read}
     carries = [c for at, c in enumerate(kinds.carries) if at in read]
+    same = _same_at_the_end(body, kinds.carries)
+    carries = list(dict.fromkeys(same.get(c, c) for c in carries))
     while True:
         roots = [body.outputs[name] for name in (*wanted, *(c.name for c in carries))]
         needed = _ancestors(body, roots)
@@ -55,7 +57,12 @@ def slim(attrs: Attributes, read: set[int]) -> Slim:
     )
     inputs = [*kept.constants, *kept.carries, *kept.sequences]
     small, new = body.copy(keep=needed | set(inputs))
-    results = {kinds.carries.index(c): at for at, c in enumerate(carries) if c in kinds.carries}
+    place = {c: at for at, c in enumerate(carries)}
+    results = {
+        at: place[c if c in place else same[c]]
+        for at, c in enumerate(kinds.carries)
+        if c in place or same.get(c) in place
+    }
     outputs = {c.name: new[body.outputs[c.name]] for c in carries}
     places: dict[Node, int] = {}
     for name, index in wanted.items():
@@ -68,6 +75,18 @@ def slim(attrs: Attributes, read: set[int]) -> Slim:
     positions = {node: at for at, node in enumerate(body.inputs())}
     changed = {"body": small, "carries": len(carries), "sequences": len(kept.sequences)}
     return Slim([positions[i] for i in inputs], {**attrs, **changed}, results)
+
+
+def _same_at_the_end(body: Graph, carries: Sequence[Node]) -> dict[Node, Node]:
+    """Carries that no step reads, by another carry that ends with the same value."""
+    first: dict[Node, Node] = {}
+    for carry in sorted(carries, key=lambda c: body.nx.out_degree(c) == 0):
+        first.setdefault(body.outputs[carry.name], carry)
+    return {
+        c: first[body.outputs[c.name]]
+        for c in carries
+        if body.nx.out_degree(c) == 0 and first[body.outputs[c.name]] is not c
+    }
 
 
 def _ancestors(graph: Graph, roots: Sequence[Node]) -> set[Node]:

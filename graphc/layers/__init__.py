@@ -1,6 +1,7 @@
 """Layers, named and behaving as in `keras.layers`."""
 
 from .base import Input, InputLayer, Layer
+from .cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from .convolution import (
     Conv1D,
     Conv1DTranspose,
@@ -13,7 +14,7 @@ from .convolution import (
     SeparableConv1D,
     SeparableConv2D,
 )
-from .core import Activation, Dense, Dropout, Flatten
+from .core import Activation, Dense, Dropout, Embedding, Flatten, Masking
 from .pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -28,6 +29,8 @@ from .pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from .recurrent import GRU, LSTM, RNN, SimpleRNN
+from .wrappers import Bidirectional, TimeDistributed
 
 # Keras's second names.
 AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D

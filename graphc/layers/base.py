@@ -13,7 +13,7 @@ import numpy as np
 from graphc import initializers
 from graphc.ir.types import DTYPES, Size, TensorType, short_dtype
 from graphc.trace import Tensor, Trace, Variable, current, users_line
-from graphc.tree import flatten, map_structure
+from graphc.tree import flatten, map_structure, unflatten
 from graphc.utils import snake_case
 
 _counts: Counter[str] = Counter()
@@ -79,6 +79,8 @@ class SymbolicTensor:
         def __neg__(self) -> SymbolicTensor: ...
 
         __abs__ = __neg__
+
+        def __getitem__(self, key: object) -> SymbolicTensor: ...
 
 
 for _name in [
@@ -147,6 +149,7 @@ class Layer:
         self.trainable = trainable
         self.dtype = "float32"
         self.built = False
+        self.supports_masking = type(self).compute_mask is not Layer.compute_mask
         self.input_shape_given: tuple[int | None, ...] | None = None
         if "input_shape" in kwargs:
             given = kwargs.pop("input_shape")
@@ -184,6 +187,10 @@ class Layer:
     def call(self, inputs: Any) -> Any:
         """The layer's results, from tensors, with `graphc.ops`."""
         raise TypeError(f"{type(self).__name__} must define call(self, inputs)")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The results' masks, from the inputs' and theirs; asked if `supports_masking`."""
+        return previous_mask
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to make an equal layer with."""
@@ -308,10 +315,27 @@ class Layer:
         self.ensure_built(args)
         kwargs = dict(kwargs)
         given = kwargs.pop("training", None)
+        parameters = inspect.signature(self.call).parameters
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        mask = kwargs.get("mask")
+        if mask is None:
+            mask = map_structure(lambda t: getattr(t, "mask", None), first)
+            if "mask" in parameters and len(args) <= list(parameters).index("mask"):
+                kwargs["mask"] = mask
         with current().scope(self.name, where=where), current().mode(given):
-            if "training" in inspect.signature(self.call).parameters:
+            if "training" in parameters:
                 kwargs["training"] = current().training
-            return self.call(*args, **kwargs)
+            results = self.call(*args, **kwargs)
+            return self._masked(first, mask, results)
+
+    def _masked(self, inputs: Any, mask: Any, results: Any) -> Any:
+        """The results with the masks that `compute_mask` gives them."""
+        if not self.supports_masking:
+            return results
+        masks = flatten(self.compute_mask(inputs, mask))
+        pairs = zip(flatten(results), [*masks, *[None] * len(flatten(results))], strict=False)
+        whole = [Tensor(t.node, m) if m is not None and t.mask is None else t for t, m in pairs]
+        return unflatten(results, iter(whole))
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Adds the call to the model's DAG, with its results' shapes from a trial trace."""

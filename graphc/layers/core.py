@@ -1,4 +1,4 @@
-"""Dense, Activation, Flatten and Dropout, as in `keras.layers`."""
+"""Dense, Embedding, Activation, Masking, Flatten and Dropout, as in `keras.layers`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Dense(Layer):
         super().__init__(**kwargs)
         if not isinstance(units, int) or isinstance(units, bool) or units < 1:
             raise ValueError(f"Dense: units must be an int of at least 1, got {units!r}")
+        self.supports_masking = True
         self.units = units
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -93,6 +94,7 @@ class Activation(Layer):
 
     def __init__(self, activation: object, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.activation = activations.get(activation)
 
     def call(self, inputs: Any) -> Tensor:
@@ -100,6 +102,86 @@ class Activation(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
+
+class Embedding(Layer):
+    """A row of a table for each integer: (batch, ...) to (batch, ..., output_dim).
+
+    Args:
+        input_dim: rows of the table; integers are below. Others give NaN.
+        output_dim: size of a row.
+        embeddings_initializer: uniform by default.
+        mask_zero: whether 0 stands for a step that does not count.
+        weights: the table itself, optional.
+
+    Weights: embeddings (input_dim, output_dim).
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: object = "uniform",
+        mask_zero: bool = False,
+        weights: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.pop("input_length", None)  # of Keras 2, and never needed
+        super().__init__(**kwargs)
+        for name, value in (("input_dim", input_dim), ("output_dim", output_dim)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"Embedding: {name} must be an int of at least 1, got {value!r}")
+        self.input_dim = input_dim
+        self.output_dim = output_dim
+        self.embeddings_initializer = initializers.get(embeddings_initializer)
+        self.mask_zero = mask_zero
+        self.supports_masking = mask_zero
+        self.embeddings = self.add_weight(
+            (input_dim, output_dim), self.embeddings_initializer, name="embeddings"
+        )
+        if weights is not None:
+            self.set_weights(weights if isinstance(weights, list) else [weights])
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return ops.not_equal(inputs, 0) if self.mask_zero else None
+
+    def call(self, inputs: Any) -> Tensor:
+        return ops.take(self.embeddings, ops.cast(inputs, "int32"), axis=0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "input_dim": self.input_dim,
+            "output_dim": self.output_dim,
+            "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
+            "mask_zero": self.mask_zero,
+        }
+
+
+class Masking(Layer):
+    """Hides steps all of whose features have one value: (batch, steps, features) stays.
+
+    Args:
+        mask_value: that value; the features of hidden steps become 0.
+    """
+
+    def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mask_value = mask_value
+        self.supports_masking = True
+
+    def _shown(self, inputs: Any, keepdims: bool) -> Tensor:
+        differs = ops.cast(ops.not_equal(inputs, self.mask_value), "float32")
+        return ops.greater(ops.max(differs, -1, keepdims=keepdims), 0.0)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return self._shown(inputs, keepdims=False)
+
+    def call(self, inputs: Any) -> Tensor:
+        return ops.multiply(inputs, ops.cast(self._shown(inputs, keepdims=True), inputs.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "mask_value": self.mask_value}
 
 
 class Flatten(Layer):
@@ -136,6 +218,7 @@ class Dropout(Layer):
                 "Dropout: noise_shape must have ints of at least 1, or None in place of the "
                 f"input's size, got {tuple(noise_shape or ())}"
             )
+        self.supports_masking = True
         self.rate = float(rate)
         self.noise_shape = noise_shape
         self.seed = seed
