@@ -184,6 +184,12 @@ def _involution(op: str) -> Rule:
     return rule
 
 
+def _reverse_of_reverse(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
+    """reverse(reverse(x)) = x along the same axes"""
+    inner = s.match(x, "reverse")
+    return inner[0] if inner and x.attrs["axes"] == attrs["axes"] else None
+
+
 def _drop_stop_gradient(s: Simplifier, _: Attrs, x: Node) -> Node | None:
     """stop_gradient(x) = x, once gradients are taken"""
     return x if s.differentiated else None
@@ -279,7 +285,7 @@ def _known_size(s: Simplifier, attrs: Attrs) -> Node | None:
 def _matmul_of_transpose(s: Simplifier, attrs: Attrs, a: Node, b: Node) -> Node | None:
     """matmul(transpose(a), b) = matmul(a, b) with a transposed on the way in"""
     ta, tb = bool(attrs["transpose_a"]), bool(attrs["transpose_b"])
-    inner_a, inner_b = s.match(a, "transpose"), s.match(b, "transpose")
+    inner_a, inner_b = (_turned(s, x) for x in (a, b))
     if not inner_a and not inner_b:
         return None
     if inner_a:
@@ -287,6 +293,14 @@ def _matmul_of_transpose(s: Simplifier, attrs: Attrs, a: Node, b: Node) -> Node 
     if inner_b:
         b, tb = inner_b[0], not tb
     return s.make("matmul", a, b, transpose_a=ta, transpose_b=tb)
+
+
+def _turned(s: Simplifier, x: Node) -> list[Node] | None:
+    """[y] where x is y with the last two axes exchanged."""
+    inner = s.match(x, "transpose")
+    rank = x.tensor.rank
+    swapped = (*range(rank - 2), rank - 1, rank - 2)
+    return inner if inner and x.attrs["permutation"] == swapped else None
 
 
 def _softmax_parts(s: Simplifier, p: Node) -> tuple[Node, Node] | None:
@@ -369,6 +383,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "cast": (_same_cast,),
     "select": (_known_select,),
     "log": (_log_of_softmax, _log_of_sigmoid),
+    "reverse": (_reverse_of_reverse,),
     "reshape": (_reshape_of_reshape, _reshape_of_full),
     "broadcast": (_broadcast_of_broadcast,),
     "transpose": (_transpose_of_transpose,),

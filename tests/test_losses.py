@@ -181,7 +181,8 @@ def test_shapes_must_agree(name: str) -> None:
 def test_get_by_name(name: str) -> None:
     loss = losses.get(name)
     assert loss.reduction == "sum_over_batch_size"
-    assert loss.name in {f.__name__ for f in losses.FUNCTIONS.values()}
+    # Keras calls the class so.
+    assert loss.name in {f.__name__ for f in losses.FUNCTIONS.values()} | {"huber_loss"}
 
 
 def test_get() -> None:

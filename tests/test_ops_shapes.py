@@ -97,6 +97,25 @@ def test_softmax(name: str) -> None:
         close(result, wanted(x.astype(np.float64), axis))
 
 
+def test_normalize_and_logaddexp() -> None:
+    x = draw(3, 4, 10)
+    results = compute(
+        {
+            "rows": ops.normalize,
+            "axes": lambda x: ops.normalize(x, (0, 1)),
+            "zeros": lambda x: ops.normalize(x * 0.0),
+            "logaddexp": lambda x: ops.logaddexp(x, 90.0 * x[0]),
+            "impossible": lambda x: ops.logaddexp(-math.inf, ops.log(x * 0.0)),
+        },
+        x,
+    )
+    close(results["rows"], x / np.linalg.norm(x, axis=-1, keepdims=True))
+    close(results["axes"], x / np.sqrt((x * x).sum((0, 1))))
+    close(results["zeros"], np.zeros_like(x))
+    close(results["logaddexp"], np.logaddexp(x, 90 * x[0]))
+    assert (results["impossible"] == -np.inf).all()
+
+
 # Shapes, matrices, indexing.
 
 

@@ -36,6 +36,7 @@ from .elementwise import (
     less_equal,
     log,
     log1p,
+    logaddexp,
     logical_and,
     logical_not,
     logical_or,
@@ -57,8 +58,9 @@ from .elementwise import (
     where,
 )
 from .linear import matmul, one_hot, take, take_along_axis
-from .nn import gelu, log_sigmoid, log_softmax, relu, softmax, softplus
+from .nn import gelu, log_sigmoid, log_softmax, normalize, relu, softmax, softplus
 from .reductions import argmax, logsumexp, max, mean, min, sum, var
+from .sequence import ctc_decode, ctc_loss
 from .shaping import (
     concatenate,
     expand_dims,

@@ -110,3 +110,12 @@ def clip(x: TensorLike, x_min: TensorLike, x_max: TensorLike) -> Tensor:
 def square(x: TensorLike) -> Tensor:
     """x * x."""
     return multiply(x, x)
+
+
+@recorded
+def logaddexp(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """log(exp(x1) + exp(x2)) without overflow."""
+    a, b = align(x1, x2)
+    largest = maximum(a, b)
+    largest = stop_gradient(where(isfinite(largest), largest, 0.0))
+    return add(largest, log(add(exp(subtract(a, largest)), exp(subtract(b, largest)))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from graphc.trace import Tensor
 
@@ -18,6 +19,7 @@ from .elementwise import (
     maximum,
     multiply,
     negative,
+    rsqrt,
     stop_gradient,
     subtract,
     tanh,
@@ -76,3 +78,12 @@ def gelu(x: TensorLike, approximate: bool = True) -> Tensor:
 def _cube(x: Tensor) -> Tensor:
     """x * x * x."""
     return multiply(multiply(x, x), x)
+
+
+@recorded
+def normalize(x: TensorLike, axis: int | Sequence[int] = -1, epsilon: float = 1e-7) -> Tensor:
+    """x divided by its length along axes; by epsilon, where the length is less."""
+    x = floating(x)
+    # As in Keras, the squared length is held above epsilon squared.
+    squared = maximum(sum(multiply(x, x), axis, True), epsilon * epsilon)
+    return multiply(x, rsqrt(squared))

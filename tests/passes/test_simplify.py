@@ -115,6 +115,7 @@ FIRES = [
         "matmul(x, x, transpose_a=False, transpose_b=True)",
     ),
     ("drop_stop_gradient", "stop_gradient(exp(x))", "exp(x)"),
+    ("reverse_of_reverse", "reverse(reverse(x, axes=(0,)), axes=(0,))", "x"),
 ]  # fmt: skip
 W2 = {"w2": "f32[5, 4]", "full": "f32[]"}
 
@@ -122,6 +123,14 @@ W2 = {"w2": "f32[5, 4]", "full": "f32[]"}
 def in_full(text: str) -> str:
     """full(number): the number as a first operand."""
     return text.replace("full(0.0)", "broadcast(sub(1.0, 1.0), shape=(4, 3), axes=())")
+
+
+def test_products_keep_other_transposes() -> None:
+    text = (
+        "matmul(transpose(t, permutation=(1, 0, 2)), transpose(t, permutation=(1, 2, 0)), "
+        "transpose_a=False, transpose_b=False)"
+    )
+    assert "transpose(t, permutation=(1, 0, 2))" in expression(simplified(graph_of(text, W2)))
 
 
 @pytest.mark.parametrize(("rule", "before", "after"), FIRES, ids=[case[1] for case in FIRES])

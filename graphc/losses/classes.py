@@ -1,0 +1,133 @@
+"""The loss functions as classes, as in `keras.losses`."""
+
+from __future__ import annotations
+
+from . import margin, probabilistic, regression, sequence
+from .base import FunctionLoss
+
+
+class BinaryCrossentropy(FunctionLoss):
+    """Crossentropy of independent yes-or-no predictions; see `binary_crossentropy`."""
+
+    function = staticmethod(probabilistic.binary_crossentropy)
+
+
+class BinaryFocalCrossentropy(FunctionLoss):
+    """Focal crossentropy of yes-or-no predictions; see `binary_focal_crossentropy`."""
+
+    function = staticmethod(probabilistic.binary_focal_crossentropy)
+
+
+class CategoricalCrossentropy(FunctionLoss):
+    """Crossentropy with one-hot labels; see `categorical_crossentropy`."""
+
+    function = staticmethod(probabilistic.categorical_crossentropy)
+
+
+class CategoricalFocalCrossentropy(FunctionLoss):
+    """Focal crossentropy with one-hot labels; see `categorical_focal_crossentropy`."""
+
+    function = staticmethod(probabilistic.categorical_focal_crossentropy)
+
+
+class CategoricalGeneralizedCrossEntropy(FunctionLoss):
+    """Crossentropy robust to wrong labels; see `categorical_generalized_cross_entropy`."""
+
+    function = staticmethod(probabilistic.categorical_generalized_cross_entropy)
+
+
+class SparseCategoricalCrossentropy(FunctionLoss):
+    """Crossentropy with integer labels; see `sparse_categorical_crossentropy`."""
+
+    function = staticmethod(probabilistic.sparse_categorical_crossentropy)
+
+
+class KLDivergence(FunctionLoss):
+    """Kullback-Leibler divergence; see `kl_divergence`."""
+
+    function = staticmethod(probabilistic.kl_divergence)
+
+
+class Poisson(FunctionLoss):
+    """Of counts; see `poisson`."""
+
+    function = staticmethod(probabilistic.poisson)
+
+
+class MeanSquaredError(FunctionLoss):
+    """Mean of squared differences; see `mean_squared_error`."""
+
+    function = staticmethod(regression.mean_squared_error)
+
+
+class MeanAbsoluteError(FunctionLoss):
+    """Mean of absolute differences; see `mean_absolute_error`."""
+
+    function = staticmethod(regression.mean_absolute_error)
+
+
+class MeanAbsolutePercentageError(FunctionLoss):
+    """Mean of relative differences, in percent; see `mean_absolute_percentage_error`."""
+
+    function = staticmethod(regression.mean_absolute_percentage_error)
+
+
+class MeanSquaredLogarithmicError(FunctionLoss):
+    """Mean of squared differences of logarithms; see `mean_squared_logarithmic_error`."""
+
+    function = staticmethod(regression.mean_squared_logarithmic_error)
+
+
+class CosineSimilarity(FunctionLoss):
+    """Minus the cosine of the angle; see `cosine_similarity`."""
+
+    function = staticmethod(regression.cosine_similarity)
+
+
+class Huber(FunctionLoss):
+    """Squared near 0, linear beyond; see `huber`."""
+
+    function = staticmethod(regression.huber)
+    default_name = "huber_loss"
+
+
+class LogCosh(FunctionLoss):
+    """Mean of log(cosh(difference)); see `log_cosh`."""
+
+    function = staticmethod(regression.log_cosh)
+
+
+class Hinge(FunctionLoss):
+    """Margin of signs; see `hinge`."""
+
+    function = staticmethod(margin.hinge)
+
+
+class SquaredHinge(FunctionLoss):
+    """Squared margin of signs; see `squared_hinge`."""
+
+    function = staticmethod(margin.squared_hinge)
+
+
+class CategoricalHinge(FunctionLoss):
+    """Margin of the right class; see `categorical_hinge`."""
+
+    function = staticmethod(margin.categorical_hinge)
+
+
+class Dice(FunctionLoss):
+    """Of overlap; axis None by default, one value for the batch; see `dice`."""
+
+    function = staticmethod(margin.dice)
+
+
+class Tversky(FunctionLoss):
+    """Of overlap, with weights for the two kinds of error; see `tversky`."""
+
+    function = staticmethod(margin.tversky)
+
+
+class CTC(FunctionLoss):
+    """Of label sequences, over all alignments; see `ctc`."""
+
+    function = staticmethod(sequence.ctc)
