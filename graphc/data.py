@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,11 +45,11 @@ def as_array(value: object, name: str) -> np.ndarray:
 
 @dataclass
 class Data:
-    """Arrays of one length: model inputs, targets, sample weights."""
+    """Arrays of one length: model inputs, and for each output a target and sample weights."""
 
     x: list[np.ndarray]
-    y: np.ndarray | None = None
-    weight: np.ndarray | None = None
+    y: list[np.ndarray | None] = field(default_factory=list)
+    weight: list[np.ndarray | None] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -57,20 +57,23 @@ class Data:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """By the names that programs give their inputs."""
-        named = {f"x/{at}": array for at, array in enumerate(self.x)}
-        if self.y is not None:
-            named["y"] = self.y
-        if self.weight is not None:
-            named["sample_weight"] = self.weight
-        return named
+        kinds: dict[str, Sequence[np.ndarray | None]] = {
+            "x": self.x, "y": self.y, "sample_weight": self.weight
+        }  # fmt: skip
+        return {
+            f"{kind}/{at}": array
+            for kind, arrays in kinds.items()
+            for at, array in enumerate(arrays)
+            if array is not None
+        }
 
     def part(self, start: int, stop: int) -> Data:
         """Rows start to stop."""
-        return Data(
-            [a[start:stop] for a in self.x],
-            None if self.y is None else self.y[start:stop],
-            None if self.weight is None else self.weight[start:stop],
-        )
+        cut = [
+            [None if a is None else a[start:stop] for a in arrays]
+            for arrays in (self.y, self.weight)
+        ]
+        return Data([a[start:stop] for a in self.x], *cut)
 
     def types(self, leading: str) -> dict[str, TensorType]:
         """Each array's type, its first dimension a symbol."""
@@ -155,33 +158,92 @@ def standardize(
     sample_weight: object,
     inputs: Sequence[SymbolicTensor],
     keys: Sequence[str],
+    outputs: Sequence[str],
+    wanted: Sequence[bool],
     model: str,
 ) -> Data:
     """Checked data for training and evaluation.
 
+    Args:
+        x, y, sample_weight: as the user gave them.
+        inputs, keys: of the model, and what dicts call them.
+        outputs: names of the model's outputs.
+        wanted: which of them have a target.
+        model: its name.
+
     Raises:
         ValueError: when lengths differ or shapes do not fit, naming the argument.
     """
-    arrays = standardize_x(x, inputs, keys, model)
-    data = Data(arrays)
+    data = Data(standardize_x(x, inputs, keys, model))
     if y is None:
         raise ValueError("y: targets are needed to compute the loss, got None")
-    if isinstance(y, (list, tuple)) and len(y) == 1 and isinstance(y[0], np.ndarray):
-        y = y[0]
-    data.y = as_array(y, "y")
-    if len(data.y) != data.rows:
-        raise ValueError(
-            f"x and y must have the same number of rows, got {data.rows} and {len(data.y)}"
-        )
-    if sample_weight is not None:
-        data.weight = as_array(sample_weight, "sample_weight")
-        if len(data.weight) != data.rows:
-            raise ValueError(
-                f"sample_weight must have one weight for each of the {data.rows} rows of x, got "
-                f"{len(data.weight)}"
-            )
-        data.weight = data.weight.astype(np.float32, copy=False)
+    data.y = [
+        None if part is None else _rows(part, name, data.rows)
+        for part, name in _by_output(y, outputs, wanted, "y")
+    ]
+    if sample_weight is None:
+        return data
+    if len(outputs) > 1 and not isinstance(sample_weight, (list, tuple, dict)):
+        sample_weight = [sample_weight] * len(outputs)
+    data.weight = [
+        None if part is None else _rows(part, name, data.rows).astype(np.float32, copy=False)
+        for part, name in _by_output(sample_weight, outputs, wanted, "sample_weight", optional=True)
+    ]
     return data
+
+
+def _rows(part: object, name: str, rows: int) -> np.ndarray:
+    array = as_array(part, name)
+    if len(array) != rows:
+        raise ValueError(
+            f"x and {name} must have the same number of rows, got {rows} and {len(array)}"
+        )
+    return array
+
+
+def _by_output(
+    given: Any, outputs: Sequence[str], wanted: Sequence[bool], argument: str,
+    optional: bool = False,
+) -> list[tuple[object, str]]:  # fmt: skip
+    """Each output's entry, and what to call it in messages.
+
+    Raises:
+        ValueError: for missing or surplus entries, naming the outputs.
+    """
+    names = [f"{argument} for output {name!r}" for name in outputs]
+    if len(outputs) == 1:
+        if isinstance(given, dict) and len(given) == 1:
+            (given,) = given.values()
+        elif isinstance(given, (list, tuple)) and len(given) == 1:
+            given = given[0] if isinstance(given[0], np.ndarray) else given
+        return [(given, argument)]
+    if isinstance(given, dict):
+        missing = [n for n, w in zip(outputs, wanted, strict=True) if w and n not in given]
+        surplus = [str(key) for key in given if key not in outputs]
+        if surplus or (missing and not optional):
+            raise ValueError(
+                f"{argument}: the model has outputs {', '.join(outputs)}, got "
+                f"{', '.join(map(str, given))}"
+            )
+        entries = [given.get(name) for name in outputs]
+    else:
+        count = len(given) if isinstance(given, (list, tuple)) else "one array"
+        entries = list(given) if isinstance(given, (list, tuple)) else []
+        if len(entries) == sum(wanted) != len(outputs):  # those without a loss may be left out
+            rest = iter(entries)
+            entries = [next(rest) if w else None for w in wanted]
+        if len(entries) != len(outputs):
+            raise ValueError(
+                f"{argument}: the model has {len(outputs)} outputs ({', '.join(outputs)}), got "
+                f"{count}"
+            )
+    for entry, name, needed in zip(entries, names, wanted, strict=True):
+        if entry is None and needed and not optional:
+            raise ValueError(f"{name}: targets are needed to compute the loss, got None")
+    return [
+        (entry if needed else None, name)
+        for entry, name, needed in zip(entries, names, wanted, strict=True)
+    ]
 
 
 def apply_class_weight(data: Data, class_weight: Mapping[int, float] | None) -> Data:
@@ -190,9 +252,11 @@ def apply_class_weight(data: Data, class_weight: Mapping[int, float] | None) -> 
     Raises:
         ValueError: when there are sample weights too, or more than one label a sample.
     """
-    if class_weight is None or data.y is None:
+    if class_weight is None or not data.y:
         return data
-    if data.weight is not None:
+    if len(data.y) > 1:
+        raise ValueError("class_weight is only for models with one output; use sample_weight")
+    if data.weight:
         raise ValueError(
             "class_weight and sample_weight cannot both be given; multiply the class's weight "
             "into sample_weight"
@@ -208,18 +272,20 @@ def apply_class_weight(data: Data, class_weight: Mapping[int, float] | None) -> 
             raise ValueError(
                 f"class_weight must map class numbers to weights, got {key!r}: {value!r}"
             )
-    labels = data.y
+    labels = data.y[0]
+    assert labels is not None
+    shape = labels.shape
     if labels.ndim > 1:
         labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
     if labels.ndim != 1:
-        raise ValueError(f"class_weight needs one label a sample, got y of shape {data.y.shape}")
+        raise ValueError(f"class_weight needs one label a sample, got y of shape {shape}")
     classes, places = np.unique(np.round(labels).astype(np.int64), return_inverse=True)
     table = np.array([class_weight.get(int(c), 1.0) for c in classes], np.float32)
-    return Data(data.x, data.y, table[places])
+    return Data(data.x, data.y, [table[places]])
 
 
-def check_labels(y: np.ndarray, classes: int) -> None:
-    """Integer labels are within the classes.
+def check_labels(y: np.ndarray, classes: int, ignored: int | None = None) -> None:
+    """Integer labels are within the classes, or the one that is ignored.
 
     Raises:
         ValueError: with the first label that is not, and its row.
@@ -228,7 +294,10 @@ def check_labels(y: np.ndarray, classes: int) -> None:
         raise ValueError("y: sparse_categorical_crossentropy needs integer labels, got fractions")
     low, high = y.min(), y.max()
     if low < 0 or high >= classes:
-        row = int(np.argmax((y < 0) | (y >= classes)))
+        wrong = ((y < 0) | (y >= classes)) & (y != ignored)
+        if not wrong.any():
+            return
+        row = int(np.argmax(wrong))
         raise ValueError(
             f"y: labels must be in [0, {classes}) for a model with {classes} outputs, got "
             f"{y.reshape(-1)[row]} at row {row}"

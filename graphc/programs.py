@@ -4,44 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from . import losses, metrics, ops
+from . import ops
 from .compiler import Training
 from .ir.types import Size, TensorType
 from .layers.base import SymbolicTensor
-from .losses import Loss
-from .metrics import Mean, Metric
-from .optimizers import Optimizer
+from .task import Task
 from .trace import Tensor, Trace, Variable
 from .tree import flatten
 
 BATCH = Size(("batch",))
-
-
-@dataclass
-class Task:
-    """What a model is trained to do: set by `compile`.
-
-    Attributes:
-        tracker: the running mean of the loss, reported as "loss".
-        metrics: those that ignore sample weights; weighted_metrics: those that do not.
-    """
-
-    optimizer: Optimizer
-    loss: Loss | None
-    metrics: Sequence[Metric]
-    weighted_metrics: Sequence[Metric]
-    tracker: Mean
-
-    def all_metrics(self) -> list[tuple[str, Metric]]:
-        """The reported metrics with their names, in the order of `compile`."""
-        names = {m.name for m in self.metrics}
-        reported = [(m.name, m) for m in self.metrics]
-        for m in self.weighted_metrics:
-            reported.append((f"weighted_{m.name}" if m.name in names else m.name, m))
-        return reported
 
 
 def run_layers(
@@ -158,22 +131,41 @@ def _report(
     trace: Trace, task: Task, data: Mapping[str, Tensor], results: Sequence[Tensor]
 ) -> None:
     """Adds the loss, the accumulators' updates, and "log/<name>": their values after this batch."""
-    assert task.loss is not None
-    y_pred, y_true, weight = results[0], data["y"], data.get("sample_weight")
+    rows = Tensor(trace.builder.node("size", dim=BATCH, dtype="f32"))
+    total: Tensor | None = None
+    for at, (target, y_pred) in enumerate(zip(task.targets, results, strict=True)):
+        if target.loss is None:
+            continue
+        y_true, weight = data[f"y/{at}"], data.get(f"sample_weight/{at}")
+        where = _explained("loss", target.loss.name, y_true, y_pred, weight)
+        with trace.scope(f"{target.name}_loss".lstrip("_")), where:
+            loss = target.loss(y_true, y_pred, weight)
+            if target.tracker is not None:
+                target.tracker.update_state(loss, sample_weight=rows)
+                trace.output(f"log/{target.tracker.name}", target.tracker.result())
+            if target.loss_weight is not None:
+                loss = ops.multiply(loss, target.loss_weight)
+            total = loss if total is None else ops.add(total, loss)
+    assert total is not None
     with trace.scope("loss"):
-        with _explained("loss", task.loss.name, y_true, y_pred, weight):
-            loss = task.loss(y_true, y_pred, weight)
-        trace.output("loss", loss)
-        rows = Tensor(trace.builder.node("size", dim=BATCH, dtype="f32"))
-        task.tracker.update_state(loss, sample_weight=rows)
+        trace.output("loss", total)
+        task.tracker.update_state(total, sample_weight=rows)
         trace.output("log/loss", task.tracker.result())
-    for name, metric in task.all_metrics():
-        with trace.scope(name), _explained("metric", name, y_true, y_pred, weight):
-            if metric in task.weighted_metrics:
-                metric.update_state(y_true, y_pred, sample_weight=weight)
-            else:
-                metric.update_state(y_true, y_pred)
-            trace.output(f"log/{name}", ops.cast(ops.convert_to_tensor(metric.result()), "float32"))
+    names = task.names()
+    for at, (target, y_pred) in enumerate(zip(task.targets, results, strict=True)):
+        for metric in (*target.metrics, *target.weighted_metrics):
+            y_true, weight = data[f"y/{at}"], data.get(f"sample_weight/{at}")
+            if metric not in target.weighted_metrics:
+                weight = None
+            name = names[metric]
+            with trace.scope(name), _explained("metric", name, y_true, y_pred, weight):
+                metric.update_state(y_true, y_pred, **_weighted(weight))
+                result = ops.convert_to_tensor(metric.result())
+                trace.output(f"log/{name}", ops.cast(result, "float32"))
+
+
+def _weighted(weight: Tensor | None) -> dict[str, Tensor]:
+    return {} if weight is None else {"sample_weight": weight}
 
 
 @contextmanager
@@ -193,26 +185,3 @@ def _explained(
         raise ValueError(
             f"{', '.join(shapes[:-1])} and {shapes[-1]} do not fit {kind} {name!r}: {error}"
         ) from None
-
-
-def one_loss(loss: object) -> Loss:
-    """The loss of a model with one output."""
-    if isinstance(loss, (list, tuple, dict)):
-        parts = list(loss.values()) if isinstance(loss, dict) else list(loss)
-        if len(parts) != 1:
-            raise ValueError(f"compile: the model has one output, loss has {len(parts)} entries")
-        loss = parts[0]
-    found = losses.get(loss)
-    if found.reduction in (None, "none"):
-        raise ValueError(f"compile: loss {found.name!r} must be reduced to a scalar")
-    return found
-
-
-def metric_list(given: object) -> list[Metric]:
-    """The metrics that compile's argument names."""
-    if given is None:
-        return []
-    parts = given.values() if isinstance(given, dict) else given
-    if isinstance(parts, str) or not hasattr(parts, "__iter__"):
-        raise ValueError(f"compile: metrics must be a list such as ['accuracy'], got {given!r}")
-    return [metrics.get(part) for part in flatten(list(parts))]

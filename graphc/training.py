@@ -26,17 +26,11 @@ from .errors import unknown_name
 from .execution import Run, chunks
 from .ir.types import TensorType
 from .layers.base import Layer, SymbolicTensor
-from .metrics import Mean, Metric
+from .metrics import Metric
 from .nonfinite import LossWatch, NonFinite, first_nonfinite
-from .programs import (
-    Task,
-    metric_list,
-    one_loss,
-    trace_evaluate,
-    trace_predict,
-    trace_train,
-)
+from .programs import trace_evaluate, trace_predict, trace_train
 from .random import next_seed
+from .task import Task, make_task
 from .trace import Variable
 
 # Rows a step of prediction: results do not depend on it, and small steps cost more.
@@ -66,6 +60,14 @@ class Trainer(Layer):
         """Builds a model whose input shapes are known only from data."""
 
     @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs: a dict's keys, or those of the layers that made them."""
+        if not self.built:  # a Sequential, whose one output is not known yet
+            return ["output"]
+        structure = self.output_structure
+        return list(structure) if isinstance(structure, dict) else [t.name for t in self.outputs]
+
+    @property
     def output_structure(self) -> Any:
         """The outputs in the user's structure."""
         return self.outputs
@@ -85,9 +87,12 @@ class Trainer(Layer):
 
         Args:
             optimizer: name or instance.
-            loss: name, instance, or function of y_true and y_pred written with `graphc.ops`.
-            loss_weights: must be None: the model has one output.
-            metrics: list of names, instances or functions; they ignore sample weights.
+            loss: name, instance, or function of y_true and y_pred written with `graphc.ops`; for
+                several outputs one for all, or a list or dict of them, None where an output has
+                none. The total is their weighted sum.
+            loss_weights: list or dict of factors of the losses.
+            metrics: list of names, instances or functions; they ignore sample weights. For several
+                outputs a list or dict of such lists.
             weighted_metrics: the same, with sample weights.
             options: run_eagerly, steps_per_execution, jit_compile and auto_scale_loss are accepted
                 and have no effect: everything is compiled, and many steps run in a call.
@@ -100,25 +105,10 @@ class Trainer(Layer):
         }  # fmt: skip
         if unknown:
             raise TypeError(f"compile: unknown argument {', '.join(sorted(map(repr, unknown)))}")
-        before = self._task
-        if loss_weights is not None:
-            raise ValueError("compile: loss_weights needs a model with several outputs")
-        unweighted, weighted = metric_list(metrics), metric_list(weighted_metrics)
-        # As in Keras, compiling again without a loss or without metrics keeps those there were.
-        if before is not None and metrics is None and weighted_metrics is None:
-            unweighted, weighted = list(before.metrics), list(before.weighted_metrics)
-        task = Task(
-            optimizers.get(optimizer),
-            one_loss(loss) if loss is not None else (before.loss if before else None),
-            unweighted,
-            weighted,
-            Mean("loss"),
-        )
-        names = [name for name, _ in task.all_metrics()]
-        double = sorted({name for name in names if names.count(name) > 1 or name == "loss"})
-        if double:
-            raise ValueError(f"compile: metrics must have different names; {double} repeat")
-        self._task = task
+        self._task = make_task(
+            optimizers.get(optimizer), self.output_names, loss, loss_weights, metrics,
+            weighted_metrics, self._task,
+        )  # fmt: skip
         kept = ("predict", "predict in training")
         self._programs = {k: p for k, p in self._programs.items() if k[0] in kept}  # type: ignore[index]
         self.stop_training = False
@@ -131,13 +121,12 @@ class Trainer(Layer):
     @property
     def metrics_names(self) -> list[str]:
         """Names of what `evaluate` returns, in order."""
-        return ["loss", *(name for name, _ in self._compiled("metrics_names").all_metrics())]
+        return self._compiled("metrics_names").reported()
 
     @property
     def metrics(self) -> list[Metric]:
-        """The loss's running mean and the metrics of `compile`."""
-        task = self._task
-        return [] if task is None else [task.tracker, *(m for _, m in task.all_metrics())]
+        """The losses' running means and the metrics of `compile`."""
+        return [] if self._task is None else self._task.all_metrics()
 
     def _compiled(self, method: str) -> Task:
         if self._task is None:
@@ -179,23 +168,24 @@ class Trainer(Layer):
 
     def _check_task(self, method: str) -> Task:
         task = self._compiled(method)
-        if task.loss is None:
+        if not task.has_loss:
             raise ValueError(f"{method}: compile the model with a loss: compile(loss='mse')")
-        if len(self.outputs) != 1:
-            raise ValueError(
-                f"{method}: training a model with {len(self.outputs)} outputs is not supported yet"
-            )
         return task
 
     def _standardize(self, method: str, x: object, y: object, weight: object) -> Data:
         self._compiled(method)
         self.prepare(x)
         task = self._check_task(method)
-        data = standardize(x, y, weight, self.inputs, self.input_keys, self.name)
-        assert task.loss is not None and data.y is not None
-        classes = self.outputs[0].shape[-1]
-        if losses.takes_integer_labels(task.loss) and classes is not None:
-            check_labels(data.y, classes)
+        wanted = [bool(t.loss or t.metrics or t.weighted_metrics) for t in task.targets]
+        data = standardize(
+            x, y, weight, self.inputs, self.input_keys, self.output_names, wanted, self.name
+        )
+        for target, output, labels in zip(task.targets, self.outputs, data.y, strict=True):
+            classes = output.shape[-1]
+            integers = target.loss is not None and losses.takes_integer_labels(target.loss)
+            if integers and labels is not None and classes is not None:
+                assert target.loss is not None
+                check_labels(labels, classes, losses.ignored_label(target.loss))
         return data
 
     # fit
@@ -495,11 +485,11 @@ class Trainer(Layer):
         """A row of zeros of the types that data usually has."""
         data = Data([np.zeros([d or 1 for d in t.shape], t.dtype) for t in self.inputs])
         if program != "predict":
-            task = self._check_task("dump")
-            assert task.loss is not None
-            shape = [d or 1 for d in self.outputs[0].shape]
-            integers = losses.takes_integer_labels(task.loss)
-            data.y = np.zeros(shape[:-1], np.int64) if integers else np.zeros(shape, np.float32)
+            for target, output in zip(self._check_task("dump").targets, self.outputs, strict=True):
+                shape = [d or 1 for d in output.shape]
+                integers = target.loss is not None and losses.takes_integer_labels(target.loss)
+                zeros = np.zeros(shape[:-1], np.int64) if integers else np.zeros(shape, np.float32)
+                data.y.append(zeros)
         return data
 
     # Diagnosis.

@@ -88,7 +88,7 @@ FIT: dict[str, tuple[Any, dict[str, Any], str]] = {
     "label NaN": (SPARSE, {"y": LABELS * np.nan}, "y: .* needs integer labels"),
     # weights
     "weights": (
-        "mse", {"sample_weight": np.ones(7)}, "sample_weight must have one weight for each of the 8"
+        "mse", {"sample_weight": np.ones(7)}, "x and sample_weight must have the same number of rows, got 8 and 7"
     ),
     "weight rank": ("mse", {"sample_weight": Y}, r"sample_weight of shape \(None, 2\)"),
     "weight names": (
@@ -214,11 +214,11 @@ COMPILE: dict[str, tuple[dict[str, Any], str]] = {
     "optimizer": ({"optimizer": "adm"}, "Unknown optimizer 'adm'. Did you mean 'adam'"),
     "no optimizer": ({"optimizer": None}, "Unknown optimizer None"),
     "loss": ({"loss": "msee"}, "Unknown loss 'msee'. Did you mean 'mse'"),
-    "losses": ({"loss": ["mse", "mse"]}, "the model has one output, loss has 2 entries"),
+    "losses": ({"loss": ["mse", "mse"]}, r"the model has 1 outputs \(.*\), loss has 2 entries"),
     "unreduced": (
         {"loss": losses.MeanSquaredError(reduction=None)}, "'mean_squared_error' must be reduced"
     ),
-    "loss weights": ({"loss_weights": [1.0]}, "loss_weights needs a model with several outputs"),
+    "loss weights": ({"loss_weights": [1.0, 2.0]}, "loss_weights has 2 entries"),
     "metric": ({"metrics": ["acuracy"]}, "Unknown metric 'acuracy'. Did you mean 'accuracy'"),
     "misspelt": ({"metric": ["mae"]}, "compile: unknown argument 'metric'"),
 }  # fmt: skip
@@ -242,15 +242,55 @@ def test_before_compile(method: str) -> None:
 
 
 def test_models_that_cannot_train() -> None:
-    x = layers.Input((3,))
-    several = models.Model(x, [layers.Dense(1)(x), layers.Dense(2)(x)])
     empty = models.Sequential(name="empty")
-    for model in (several, empty):
-        model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="a model with 2 outputs is not supported yet"):
-        several.fit(X, [Y[:, :1], Y])
+    empty.compile("sgd", "mse")
     with pytest.raises(ValueError, match="model 'empty' has no layers"):
         empty.fit(X, Y)
+
+
+def two_outputs(**task: Any) -> models.Model:
+    x = layers.Input((3,))
+    model = models.Model(x, [layers.Dense(1, name="one")(x), layers.Dense(2, name="two")(x)])
+    model.compile("sgd", **task)
+    return model
+
+
+SEVERAL: dict[str, tuple[dict[str, Any], str]] = {
+    "losses": ({"loss": ["mse"]}, r"2 outputs \(one, two\), loss has 1 entries"),
+    "missing": ({"loss": {"one": "mse"}}, "entry for each output, one, two; two missing"),
+    "surplus": ({"loss": {"one": "mse", "two": "mse", "tow": "mse"}}, "one, two; tow unknown"),
+    "weights": ({"loss": "mse", "loss_weights": {"three": 1.0}}, "loss_weights .* three unknown"),
+    "one weight": ({"loss": "mse", "loss_weights": 0.5}, "must be a list or dict for outputs one"),
+    "metrics": ({"loss": "mse", "metrics": ["mae"]}, "2 outputs .*, metrics has 1 entries"),
+    "metric": ({"loss": "mse", "metrics": {"three": "mae"}}, "metrics .* three unknown"),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_compile_names_the_outputs(name: str) -> None:
+    task, message = SEVERAL[name]
+    with pytest.raises(ValueError, match=message):
+        two_outputs(**task)
+
+
+TARGETS: dict[str, tuple[dict[str, Any], str]] = {
+    "one": ({"y": Y}, r"y: the model has 2 outputs \(one, two\), got one array"),
+    "three": ({"y": [Y, Y, Y]}, r"y: the model has 2 outputs \(one, two\), got 3"),
+    "missing": ({"y": {"one": Y}}, "y: the model has outputs one, two, got one"),
+    "none": ({"y": [Y, None]}, "y for output 'two': targets are needed"),
+    "rows": ({"y": [Y, Y[1:]]}, "x and y for output 'two' must have the same number of rows"),
+    "weights": (
+        {"y": [Y[:, :1], Y], "sample_weight": {"three": Y}}, "sample_weight: .* one, two, got three"
+    ),
+    "classes": ({"y": [Y[:, :1], Y], "class_weight": {0: 1.0}}, "only for models with one output"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_targets_of_several_outputs(name: str) -> None:
+    arguments, message = TARGETS[name]
+    with pytest.raises(ValueError, match=message):
+        two_outputs(loss="mse").fit(X, **arguments)
 
 
 def test_metrics_that_do_not_fit_are_named() -> None:

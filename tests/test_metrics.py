@@ -141,13 +141,19 @@ def test_a_clash_is_called_weighted() -> None:
         ([3], "Unknown metric 3"),
         ("accuracy", r"metrics must be a list such as \['accuracy'\], got 'accuracy'"),
         (["loss_"], "Unknown metric 'loss_'"),
-        (["mae", metrics.MeanAbsoluteError(name="mae")], r"different names; \['mae'\] repeat"),
-        ([metrics.MeanSquaredError(name="loss")], r"different names; \['loss'\] repeat"),
+        ([metrics.MeanSquaredError(name="loss")], "a metric cannot be called 'loss'"),
     ],
 )
 def test_errors(given: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         identity(1, metrics=given)
+
+
+def test_equal_names_are_numbered() -> None:
+    model = identity(
+        1, metrics=["mae", metrics.MeanAbsoluteError(name="mae")], weighted_metrics=["mae"]
+    )
+    assert model.metrics_names == ["loss", "mae", "mae_1", "weighted_mae"]
 
 
 class Rows(metrics.Metric):

@@ -112,3 +112,9 @@ def get(identifier: object) -> Loss:
 def takes_integer_labels(loss: Loss) -> bool:
     """Whether y_true holds class numbers."""
     return getattr(loss, "fn", None) is sparse_categorical_crossentropy
+
+
+def ignored_label(loss: Loss) -> int | None:
+    """The label whose samples do not count."""
+    ignored: int | None = getattr(loss, "options", {}).get("ignore_class")
+    return ignored

@@ -1,0 +1,22 @@
+"""Topologies as with Keras: the cases of `reference/topologies.py`."""
+
+import numpy as np
+import pytest
+from agreement import LIVE, close, expected, stored
+from topologies import CASES, Case, record
+
+import graphc
+
+pytestmark = [pytest.mark.filterwarnings("default")] if LIVE else []
+
+
+def test_the_file_holds_these_cases() -> None:
+    assert set(stored("topologies")) - {"made by"} == {case.name for case in CASES}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_model(case: Case) -> None:
+    wanted, actual = expected("topologies", case.name), record(graphc, case)
+    assert {k: v.shape for k, v in actual.items()} == {k: v.shape for k, v in wanted.items()}
+    for key, value in wanted.items():
+        close(actual[key], value, 1e-4, 2e-5 * float(np.abs(value).max()), key)
