@@ -7,6 +7,7 @@ from . import (
     activations,
     callbacks,
     config,
+    constraints,
     datasets,
     initializers,
     layers,
@@ -15,6 +16,7 @@ from . import (
     models,
     ops,
     optimizers,
+    regularizers,
     utils,
 )
 from .layers import Input, Layer
@@ -38,6 +40,7 @@ __all__ = [
     "activations",
     "callbacks",
     "config",
+    "constraints",
     "datasets",
     "initializers",
     "layers",
@@ -46,5 +49,6 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "regularizers",
     "utils",
 ]

@@ -91,6 +91,7 @@ def trace_evaluate(
     outputs: Any,
     task: Task,
     types: Mapping[str, TensorType],
+    variables: Sequence[Variable],
     random_state: tuple[Variable, Variable],
 ) -> Trace:
     """Loss and metrics of a batch, into their accumulators."""
@@ -98,7 +99,7 @@ def trace_evaluate(
     with trace:
         data = _data(trace, types, gathered=False)
         results = run_layers(inputs, _model_inputs(trace, data, inputs), outputs)
-        _report(trace, task, data, results)
+        _report(trace, task, data, results, variables)
         trace.count_random_step()
     return trace
 
@@ -118,7 +119,7 @@ def trace_train(
         results = run_layers(inputs, _model_inputs(trace, data, inputs), outputs)
         for variable in variables:
             trace.read(variable)
-        _report(trace, task, data, results)
+        _report(trace, task, data, results, variables)
         trace.count_random_step()
 
     def update(gradients: Sequence[Tensor]) -> None:
@@ -128,10 +129,19 @@ def trace_train(
 
 
 def _report(
-    trace: Trace, task: Task, data: Mapping[str, Tensor], results: Sequence[Tensor]
+    trace: Trace,
+    task: Task,
+    data: Mapping[str, Tensor],
+    results: Sequence[Tensor],
+    variables: Sequence[Variable],
 ) -> None:
-    """Adds the loss, the accumulators' updates, and "log/<name>": their values after this batch."""
+    """Adds the loss and the accumulators' updates, and "log/<name>": their values after this batch.
+
+    Args:
+        variables: whose penalties count.
+    """
     rows = Tensor(trace.builder.node("size", dim=BATCH, dtype="f32"))
+    penalised = [v for v in variables if v.regularizer is not None]
     total: Tensor | None = None
     for at, (target, y_pred) in enumerate(zip(task.targets, results, strict=True)):
         if target.loss is None:
@@ -147,6 +157,12 @@ def _report(
                 loss = ops.multiply(loss, target.loss_weight)
             total = loss if total is None else ops.add(total, loss)
     assert total is not None
+    for loss in trace.losses:
+        total = ops.add(total, loss)
+    for variable in penalised:
+        assert variable.regularizer is not None
+        with trace.scope(variable.name.rpartition("/")[0]):
+            total = ops.add(total, variable.regularizer(ops.convert_to_tensor(variable)))
     with trace.scope("loss"):
         trace.output("loss", total)
         task.tracker.update_state(total, sample_weight=rows)

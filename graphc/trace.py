@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +55,9 @@ class Variable(Operand):
         self._value = np.array(value, DTYPES[short_dtype(dtype)], order="C")
         self.name = name
         self.trainable = trainable
+        # Functions of the tensor: a penalty in the loss, and what each step of training ends with.
+        self.regularizer: Callable[[Tensor], Tensor] | None = None
+        self.constraint: Callable[[Tensor], Tensor] | None = None
 
     @property
     def value(self) -> np.ndarray:
@@ -158,6 +161,7 @@ class Trace:
         self.names: dict[Variable, str] = {}
         self._now: dict[Variable, Tensor] = {}
         self._streams = 0
+        self.losses: list[Tensor] = []  # scalars that layers add to the loss
         self.random_state = random_state
         # The graphs around a loop's body that is being traced, outermost first, each with the
         # inputs that stand for outer nodes in the next inner graph.

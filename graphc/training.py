@@ -163,7 +163,10 @@ class Trainer(Layer):
             return (trace_predict(self.inputs, self.outputs, types, self._random_state, training),)
         task = self._compiled(kind)
         if kind == "evaluate":
-            return (trace_evaluate(self.inputs, self.outputs, task, types, self._random_state),)
+            weights = self.trainable_weights
+            return (
+                trace_evaluate(self.inputs, self.outputs, task, types, weights, self._random_state),
+            )
         return trace_train(self.inputs, self.outputs, task, types, trainable, self._random_state)
 
     def _check_task(self, method: str) -> Task:
@@ -263,6 +266,7 @@ class Trainer(Layer):
                 calls.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
+            self.optimizer.finalize_variable_values(self.trainable_weights)
             calls.on_train_end(logs)
             return calls.history
 

@@ -88,7 +88,7 @@ FIT: dict[str, tuple[Any, dict[str, Any], str]] = {
     "label NaN": (SPARSE, {"y": LABELS * np.nan}, "y: .* needs integer labels"),
     # weights
     "weights": (
-        "mse", {"sample_weight": np.ones(7)}, "x and sample_weight must have the same number of rows, got 8 and 7"
+        "mse", {"sample_weight": np.ones(7)}, "x and sample_weight must have .* rows, got 8 and 7"
     ),
     "weight rank": ("mse", {"sample_weight": Y}, r"sample_weight of shape \(None, 2\)"),
     "weight names": (

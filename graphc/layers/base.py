@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphc import initializers
+from graphc import constraints, initializers, ops, regularizers
 from graphc.ir.types import DTYPES, Size, TensorType, short_dtype
 from graphc.trace import Tensor, Trace, Variable, current, users_line
 from graphc.tree import flatten, map_structure, unflatten
 from graphc.utils import snake_case
 
 _counts: Counter[str] = Counter()
+_WEIGHT_OPTION = re.compile(
+    "(kernel|bias|recurrent|depthwise|pointwise|embeddings|beta|gamma|alpha)"
+    "_(regularizer|constraint)"
+)
 
 
 def automatic_name(class_name: str) -> str:
@@ -130,6 +135,9 @@ class Layer:
         dtype: of weights and results; only "float32".
         input_shape, input_dim, batch_input_shape: Keras 2's way of giving the first layer of a
             Sequential its input's shape (without, without, and with the batch dimension).
+        activity_regularizer: a penalty on the results, divided by the batch size.
+        kernel_regularizer, bias_regularizer, recurrent_regularizer, ..., kernel_constraint, ...: a
+            penalty on the weight of this name, and what each step of training holds it to.
 
     Raises:
         TypeError: for an unknown argument.
@@ -158,6 +166,10 @@ class Layer:
             self.input_shape_given = tuple(kwargs.pop("batch_input_shape"))[1:]
         elif "input_dim" in kwargs:
             self.input_shape_given = (kwargs.pop("input_dim"),)
+        self.activity_regularizer = regularizers.get(kwargs.pop("activity_regularizer", None))
+        self._weight_options = {
+            name: kwargs.pop(name) for name in list(kwargs) if _WEIGHT_OPTION.fullmatch(name)
+        }
         if kwargs:
             raise TypeError(
                 f"{type(self).__name__}: unknown argument {', '.join(map(repr, sorted(kwargs)))}"
@@ -194,7 +206,10 @@ class Layer:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to make an equal layer with."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = self.activity_regularizer
+        return config | self._weight_options
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Layer:
@@ -210,6 +225,8 @@ class Layer:
         dtype: str | None = None,
         trainable: bool = True,
         name: str = "weight",
+        regularizer: object = None,
+        constraint: object = None,
         **_ignored: object,
     ) -> Variable:
         """A new weight.
@@ -220,6 +237,8 @@ class Layer:
             dtype: float32 by default.
             trainable: whether `fit` differentiates with respect to it.
             name: shown as "<layer>/<name>".
+            regularizer: a penalty in the loss; constraint: what each step of training ends with.
+                By default those that the layer's arguments give for this name.
         """
         shape = tuple(shape or ())
         initializer = "glorot_uniform" if initializer is None else initializer
@@ -227,6 +246,13 @@ class Layer:
             raise ValueError(f"layer {self.name!r}: weight {name!r} cannot have shape {shape}")
         value = initializers.get(initializer)(shape, dtype=dtype or "float32")
         weight = Variable(value, f"{self.name}/{name}", trainable, dtype or "float32")
+        given = {
+            key.rpartition("_")[2]: option
+            for key, option in self._weight_options.items()
+            if name.rpartition("/")[2].startswith(key.rpartition("_")[0])
+        }
+        weight.regularizer = regularizers.get(regularizer or given.get("regularizer"))
+        weight.constraint = constraints.get(constraint or given.get("constraint"))
         self._own_weights.append(weight)
         return weight
 
@@ -285,6 +311,10 @@ class Layer:
         """The number of elements of all weights."""
         return sum(w.value.size for w in self.weights)
 
+    def add_loss(self, loss: Any) -> None:
+        """Adds a scalar to the loss that training minimises; to be called in call()."""
+        current().losses.append(ops.cast(ops.convert_to_tensor(loss), "float32"))
+
     # Calls.
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -326,6 +356,10 @@ class Layer:
             if "training" in parameters:
                 kwargs["training"] = current().training
             results = self.call(*args, **kwargs)
+            if self.activity_regularizer is not None:
+                for result in flatten(results):
+                    rows = Tensor(current().builder.node("size", dim=result.shape[0], dtype="f32"))
+                    self.add_loss(ops.divide(self.activity_regularizer(result), rows))
             return self._masked(first, mask, results)
 
     def _masked(self, inputs: Any, mask: Any, results: Any) -> Any:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from graphc.errors import unknown_name
 
+from . import schedules
 from .adam import Adam
+from .adaptive import Adadelta, Adagrad, Adamax, AdamW, Ftrl, Lamb, Lion, Nadam
 from .base import Optimizer
 from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get"]
-
-_ALL: dict[str, type[Optimizer]] = {cls.__name__: cls for cls in (SGD, RMSprop, Adam)}
+_CLASSES: tuple[type[Optimizer], ...] = (
+    SGD, RMSprop, Adam, AdamW, Adamax, Nadam, Adagrad, Adadelta, Ftrl, Lion, Lamb,
+)  # fmt: skip
+_ALL: dict[str, type[Optimizer]] = {cls.__name__: cls for cls in _CLASSES}
 
 
 def get(identifier: object) -> Optimizer:
