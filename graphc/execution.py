@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from .codegen.program import BATCH
 from .compiler import Executable
 from .data import Data
+from .ir.types import Size, evaluate
 
 # How long native code runs before Python looks at progress and Ctrl-C, in seconds.
 CHUNK_SECONDS = 0.1
@@ -29,14 +32,14 @@ class Run:
         if order is not None:
             self._take("index", np.ascontiguousarray(order, np.int64), moves=True)
         self.rows_out: dict[str, np.ndarray] = {}
-        self.steps_out: dict[str, np.dtype] = {}
+        self.steps_out: dict[str, tuple[np.dtype, list[int]]] = {}  # dtype, shape of a step's value
         for name, (dtype, shape) in program.output_types().items():
-            if shape:
+            if shape and shape[0] == Size((BATCH,)):
                 sizes = [d if isinstance(d, int) else self.symbols[str(d)] for d in shape[1:]]
                 self.rows_out[name] = np.empty((self.rows, *sizes), dtype)
                 self._take(name, self.rows_out[name], moves=True)
             else:
-                self.steps_out[name] = dtype
+                self.steps_out[name] = dtype, [evaluate(d, self.symbols) for d in shape]
 
     def _take(self, name: str, array: np.ndarray, moves: bool) -> None:
         self.keep_alive.append(array)
@@ -49,10 +52,16 @@ class Run:
     def steps(self, batch: int) -> int:
         return -(-self.rows // batch)
 
-    def go(self, start: int, count: int, batch: int) -> tuple[dict[str, float], np.ndarray]:
-        """Runs `count` steps from step `start`; returns the logs and the loss of each step."""
+    def go(self, start: int, count: int, batch: int) -> tuple[dict[str, Any], np.ndarray]:
+        """Runs `count` steps from step `start`; returns the logs and the loss of each step.
+
+        A log is a number, or an array for a metric with several values.
+        """
         first = start * batch
-        results = {name: np.empty(count, dtype) for name, dtype in self.steps_out.items()}
+        results = {
+            name: np.empty((count, *shape), dtype)
+            for name, (dtype, shape) in self.steps_out.items()
+        }
         addresses = dict(self.fixed)
         for name, (address, stride) in self.moving.items():
             addresses[name] = address + first * stride
@@ -60,7 +69,7 @@ class Run:
             addresses[name] = array.__array_interface__["data"][0]
         self.program.run(addresses, count, self.rows - first, min(batch, self.rows), self.symbols)
         logs = {
-            name.removeprefix("log/"): float(values[-1])
+            name.removeprefix("log/"): values[-1] if values.ndim > 1 else float(values[-1])
             for name, values in results.items()
             if name.startswith("log/")
         }

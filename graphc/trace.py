@@ -304,6 +304,11 @@ class Trace:
 _active: list[Trace] = []
 
 
+def is_tracing() -> bool:
+    """Whether a trace is being built."""
+    return bool(_active)
+
+
 def current() -> Trace:
     """The trace being built.
 
