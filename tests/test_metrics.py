@@ -123,7 +123,7 @@ NAMES: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "name"), NAMES, ids=str)
+@pytest.mark.parametrize(("given", "name"), NAMES, ids=[name for _, name in NAMES])
 def test_names(given: Any, name: str) -> None:
     model = identity(1, metrics=[given])
     assert model.metrics_names == ["loss", name]
