@@ -165,7 +165,7 @@ class BatchNormalization(Normalizing):
 def _moments(x: Tensor, axes: tuple[int, ...], mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Mean and variance over axes (kept as 1), of what a mask does not hide."""
     if mask is None:
-        return ops.mean(x, axes, keepdims=True), ops.var(x, axes, keepdims=True)
+        return ops.moments(x, axes, keepdims=True)
     shown = ops.broadcast_to(ops.expand_dims(ops.cast(mask, x.dtype), -1), x.shape)
     count = ops.add(ops.sum(shown, axes, keepdims=True), EPSILON)
     mean = ops.divide(ops.sum(ops.multiply(x, shown), axes, keepdims=True), count)

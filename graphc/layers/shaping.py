@@ -114,8 +114,7 @@ class RepeatVector(Layer):
             raise ValueError(
                 f"expected an input of shape (batch, features), got {list(inputs.shape)}"
             )
-        batch, features = inputs.shape
-        return ops.broadcast_to(ops.expand_dims(inputs, 1), (batch, self.n, features))
+        return ops.repeat(ops.expand_dims(inputs, 1), self.n, 1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "n": self.n}
@@ -258,19 +257,13 @@ class _UpSampling(_Spatial):
         self.interpolation = interpolation
 
     def work(self, x: Tensor) -> Tensor:
-        widen = _repeated if self.interpolation == "nearest" else _interpolated
+        nearest = self.interpolation == "nearest"
         for axis, size in enumerate(self.size, 1):
-            x = widen(x, axis, size)
+            x = ops.repeat(x, size, axis) if nearest else _interpolated(x, axis, size)
         return x
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "size": self.size, "interpolation": self.interpolation}
-
-
-def _repeated(x: Tensor, axis: int, size: int) -> Tensor:
-    shape = (*x.shape[: axis + 1], size, *x.shape[axis + 1 :])
-    wide = ops.broadcast_to(ops.expand_dims(x, axis + 1), shape)
-    return ops.reshape(wide, (*x.shape[:axis], x.shape[axis] * size, *x.shape[axis + 1 :]))
 
 
 def _interpolated(x: Tensor, axis: int, size: int) -> Tensor:

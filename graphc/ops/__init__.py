@@ -7,6 +7,29 @@ of `layers.Input` too, where it becomes a layer of the model.
 """
 
 from . import operators
+from .arithmetic import (
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctanh,
+    ceil,
+    cosh,
+    exp2,
+    floor_divide,
+    isinf,
+    isnan,
+    log2,
+    log10,
+    mod,
+    nan_to_num,
+    reciprocal,
+    round,
+    sinh,
+    tan,
+    trunc,
+)
 from .base import broadcast_to, cast, convert_to_tensor
 from .control import scan
 from .convolution import (
@@ -17,6 +40,7 @@ from .convolution import (
     max_pool,
     separable_conv,
 )
+from .creation import arange, eye, full, identity, linspace, ones, tri, tril, triu, zeros
 from .elementwise import (
     abs,
     absolute,
@@ -59,21 +83,44 @@ from .elementwise import (
 )
 from .linear import matmul, one_hot, take, take_along_axis
 from .nn import gelu, log_sigmoid, log_softmax, normalize, relu, softmax, softplus
-from .reductions import argmax, logsumexp, max, mean, min, sum, var
+from .reductions import (
+    all,
+    any,
+    argmax,
+    argmin,
+    average,
+    count_nonzero,
+    cumsum,
+    logsumexp,
+    max,
+    mean,
+    min,
+    moments,
+    prod,
+    std,
+    sum,
+    var,
+)
 from .sequence import ctc_decode, ctc_loss
 from .shaping import (
     concatenate,
     expand_dims,
     flip,
     full_like,
+    moveaxis,
     ones_like,
     pad,
+    ravel,
+    repeat,
     reshape,
+    roll,
     shape,
     slice,
     split,
     squeeze,
     stack,
+    swapaxes,
+    tile,
     transpose,
     zeros_like,
 )

@@ -262,3 +262,81 @@ def spread(
         if before < 0 or after < 0:
             x = _between(x, axis, max(-before, 0), _number(x.shape[axis]) - max(-after, 0))
     return x
+
+
+@recorded
+def ravel(x: TensorLike) -> Tensor:
+    """x's elements along one axis."""
+    return reshape(x, (-1,))
+
+
+@recorded
+def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
+    """x with two axes exchanged."""
+    x = convert_to_tensor(x)
+    order = list(range(x.ndim))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return transpose(x, order)
+
+
+@recorded
+def moveaxis(
+    x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]
+) -> Tensor:
+    """x with axes at other places, the others in their order."""
+    x = convert_to_tensor(x)
+    given, wanted = (
+        [_axis(x, a) for a in ([axes] if isinstance(axes, int) else axes)]
+        for axes in (source, destination)
+    )
+    order = [a for a in range(x.ndim) if a not in given]
+    for to, origin in sorted(zip(wanted, given, strict=True)):
+        order.insert(to, origin)
+    return transpose(x, order)
+
+
+@recorded
+def repeat(x: TensorLike, repeats: int, axis: int | None = None) -> Tensor:
+    """Each element along an axis so often one after another; of x flattened by default."""
+    x = convert_to_tensor(x)
+    if axis is None:
+        x, axis = ravel(x), 0
+    at = _axis(x, axis)
+    before, size, after = x.shape[:at], x.shape[at], x.shape[at + 1 :]
+    wide = broadcast_to(expand_dims(x, at + 1), (*before, size, repeats, *after))
+    return reshape(wide, (*before, size * repeats, *after))
+
+
+@recorded
+def tile(x: TensorLike, repeats: int | Sequence[int]) -> Tensor:
+    """The whole of x so often one after another along each axis, aligned at the last."""
+    x = convert_to_tensor(x)
+    given = (repeats,) if isinstance(repeats, int) else tuple(repeats)
+    rank = max(x.ndim, len(given))
+    counts = (1,) * (rank - len(given)) + given
+    sizes = (1,) * (rank - x.ndim) + x.shape
+    wide = broadcast_to(
+        reshape(x, [d for size in sizes for d in (1, size)]),
+        [d for pair in zip(counts, sizes, strict=True) for d in pair],
+    )
+    return reshape(wide, [count * size for count, size in zip(counts, sizes, strict=True)])
+
+
+@recorded
+def roll(
+    x: TensorLike, shift: int | Sequence[int], axis: int | Sequence[int] | None = None
+) -> Tensor:
+    """x with elements moved along axes, those that leave at the end put at the beginning."""
+    x = convert_to_tensor(x)
+    if axis is None:
+        return reshape(roll(ravel(x), shift, 0), x.shape)
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    shifts = [shift] * len(axes) if isinstance(shift, int) else list(shift)
+    for one, by in zip(axes, shifts, strict=True):
+        size = x.shape[_axis(x, one)]
+        if not isinstance(size, int):
+            raise ValueError(f"roll: axis {one} of {list(x.shape)} must have a fixed size")
+        if by % size:
+            first, last = split(x, [size - by % size], one)
+            x = concatenate([last, first], one)
+    return x
