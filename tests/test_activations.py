@@ -31,6 +31,13 @@ def softmax(x: Array) -> Array:
     return e / e.sum(-1, keepdims=True)
 
 
+def sparsemax(x: Array) -> Array:
+    falling = -np.sort(-x, -1)
+    mean = (np.cumsum(falling, -1) - 1) / np.arange(1, x.shape[-1] + 1)
+    count = (falling > mean).sum(-1, keepdims=True)
+    return np.maximum(x - np.take_along_axis(mean, count - 1, -1), 0)
+
+
 def elu(x: Array, alpha: float = 1.0) -> Array:
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
@@ -77,6 +84,7 @@ FORMULAS: dict[str, Callable[[Array], Array]] = {
     "squareplus": lambda x: (x + np.sqrt(x**2 + 4)) / 2,
     "sparse_plus": lambda x: np.where(x < -1, 0, np.where(x > 1, x, (x + 1) ** 2 / 4)),
     "sparse_sigmoid": lambda x: np.clip((x + 1) / 2, 0, 1),
+    "sparsemax": sparsemax,
 }
 OPTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Array], Array]]] = {
     "relu with all": (
@@ -105,6 +113,9 @@ OPTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Array], Array]]] = {
     "soft_shrink 1": (
         partial(activations.soft_shrink, threshold=1.0),
         lambda x: np.sign(x) * np.maximum(np.abs(x) - 1, 0),
+    ),
+    "glu": (
+        lambda x: activations.glu(ops.concatenate([x, 1 - x])), lambda x: x * sigmoid(1 - x)
     ),
     "softmax 0": (partial(activations.softmax, axis=0), lambda x: softmax(x.T).T),
 }  # fmt: skip
@@ -176,7 +187,7 @@ def test_derivatives_at_zero(name: str) -> None:
 
 
 def test_every_activation_is_tested() -> None:
-    assert {*FORMULAS, "threshold"} == set(activations._ALL)
+    assert {*FORMULAS, "threshold", "glu"} == set(activations._ALL)
 
 
 def test_get() -> None:

@@ -99,6 +99,57 @@ def test_a_sum_up_to_an_element_does_not_see_later_ones() -> None:
     agree({"cumsum": ops.cumsum}, {"cumsum": np.cumsum(x)}, x)
 
 
+# Contractions.
+
+
+def test_contractions() -> None:
+    x, y, z = draw(2, 3, 4), draw(3, 4, 5), draw(2, 4)
+    two = [
+        "abc,bcd->ad", "abc,bcd->abd", "abc,bcd->dcba", "abc,bcd->", "abc,cde->abde", "abc,bcd",
+        "...c,bcd->...bd", "a...,...d->a...d", "abc,def->fa",
+    ]  # fmt: skip
+    functions: dict[str, Callable[..., Any]] = {}
+    wanted: dict[str, Any] = {}
+    for name in two:
+        if name == "abc,cde->abde":
+            functions[name] = lambda x, y, z, n=name: ops.einsum(n, x, ops.transpose(y, (1, 0, 2)))
+            wanted[name] = np.einsum(name, x, y.transpose(1, 0, 2))
+            continue
+        functions[name] = lambda x, y, z, n=name: ops.einsum(n, x, y)
+        wanted[name] = np.einsum(name, x, y)
+    for name in ("abc->ca", "a...->..."):
+        functions[name] = lambda x, y, z, n=name: ops.einsum(n, x)
+        wanted[name] = np.einsum(name, x)
+    functions["three"] = lambda x, y, z: ops.einsum("abc,bcd,ac->bd", x, y, z)
+    wanted["three"] = np.einsum("abc,bcd,ac->bd", x, y, z)
+    functions["tensordot"] = lambda x, y, z: ops.tensordot(x, y)
+    wanted["tensordot"] = np.tensordot(x, y)
+    functions["tensordot axes"] = lambda x, y, z: ops.tensordot(x, z, ([2, 0], [1, 0]))
+    wanted["tensordot axes"] = np.tensordot(x, z, ([2, 0], [1, 0]))
+    functions["dot"] = lambda x, y, z: ops.dot(z, y)
+    wanted["dot"] = np.dot(z, y)
+    functions["outer"] = lambda x, y, z: ops.outer(x, z)
+    wanted["outer"] = np.outer(x, z)
+    results = compute(functions, x, y, z)
+    for name, value in wanted.items():
+        np.testing.assert_allclose(results[name], value, 1e-5, 1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "message"),
+    [
+        ("ab,bc->ac", "does not fit"),
+        ("aab,bc->ac", "a letter occurs twice in 'aab'"),
+        ("abc->ac", "has 1 operands, got 2"),
+        ("abc,bd->ad", "axis 'b' has size 3 in one operand, 4 in another"),
+        ("abc,bd->ax", "needs letters of operands"),
+    ],
+)
+def test_subscripts_that_do_not_fit(subscripts: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        compute({"einsum": lambda x, y: ops.einsum(subscripts, x, y)}, draw(2, 3, 4), draw(4, 5))
+
+
 # Shapes and patterns.
 
 

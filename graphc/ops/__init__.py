@@ -7,6 +7,29 @@ of `layers.Input` too, where it becomes a layer of the model.
 """
 
 from . import operators
+from .activation import (
+    celu,
+    elu,
+    glu,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_swish,
+    hard_tanh,
+    leaky_relu,
+    relu6,
+    selu,
+    silu,
+    soft_shrink,
+    softsign,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+    swish,
+    tanh_shrink,
+    threshold,
+)
 from .arithmetic import (
     arccos,
     arccosh,
@@ -31,6 +54,7 @@ from .arithmetic import (
     trunc,
 )
 from .base import broadcast_to, cast, convert_to_tensor
+from .contraction import dot, einsum, outer, tensordot
 from .control import scan
 from .convolution import (
     average_pool,
