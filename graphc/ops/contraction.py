@@ -84,10 +84,10 @@ def _contract(a: Named, b: Named, later: set[str]) -> Named:
     """The product of two, summed over the letters of both that are not needed later."""
     a, b = _without(*a, later | set(b[1])), _without(*b, later | set(a[1]))
     sizes: dict[str, Dim] = dict(zip(b[1], b[0].shape, strict=True))
-    for letter, size in zip(a[1], a[0].shape, strict=True):
-        if sizes.setdefault(letter, size) != size:
+    for letter, dim in zip(a[1], a[0].shape, strict=True):
+        if sizes.setdefault(letter, dim) != dim:
             raise ValueError(
-                f"einsum: axis {letter!r} has size {size} in one operand, {sizes[letter]} in "
+                f"einsum: axis {letter!r} has size {dim} in one operand, {sizes[letter]} in "
                 "another"
             )
     both = [c for c in a[1] if c in b[1]]
