@@ -16,7 +16,9 @@ from .convolution import (
     SeparableConv1D,
     SeparableConv2D,
 )
-from .core import Activation, Dense, Dropout, Embedding, Flatten, Masking
+from .core import Activation, ActivityRegularization, Dense, Dropout, Embedding, Flatten, Masking
+from .einsum_dense import EinsumDense
+from .grouped_attention import GroupedQueryAttention
 from .merging import (
     Add,
     Average,
@@ -92,4 +94,5 @@ GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2
 GlobalAvgPool3D = GlobalAveragePooling3D
 GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
 GlobalMaxPool3D = GlobalMaxPooling3D
+GroupQueryAttention = GroupedQueryAttention
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D

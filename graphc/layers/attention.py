@@ -13,6 +13,7 @@ from graphc.trace import Tensor, Variable
 
 from .base import Layer
 from .core import Dropout
+from .einsum_dense import with_axes
 
 
 def causal_mask(queries: Any, keys: Any) -> Tensor:
@@ -21,9 +22,22 @@ def causal_mask(queries: Any, keys: Any) -> Tensor:
     return ops.greater_equal(node("iota", shape=shape, axis=1), node("iota", shape=shape, axis=2))
 
 
-def _all(masks: Sequence[Tensor | None]) -> Tensor | None:
+def all_masks(masks: Sequence[Tensor | None]) -> Tensor | None:
+    """What all masks that are given show; None when none is."""
     given = [ops.cast(mask, "bool") for mask in masks if mask is not None]
     return reduce(ops.logical_and, given) if given else None
+
+
+def masked_softmax(scores: Tensor, shown: Tensor | None, plain: bool) -> Tensor:
+    """Each query's weights of the keys that are shown to it.
+
+    As in Keras, a query that sees no key has even weights when plain (no dropout, and scores are
+    not returned), else zeros.
+    """
+    if shown is None:
+        return ops.softmax(scores)
+    weights = ops.softmax(ops.where(shown, scores, -0.7 * 3.4028235e38 if plain else -1e9))
+    return weights if plain else ops.where(shown, weights, 0.0)
 
 
 class Attention(Layer):
@@ -85,7 +99,7 @@ class Attention(Layer):
         scores = self.scores(query, key)
         shown = None if of_value is None else ops.expand_dims(of_value, -2)
         if use_causal_mask:
-            shown = _all([shown, causal_mask(query.shape[1], key.shape[1])])
+            shown = all_masks([shown, causal_mask(query.shape[1], key.shape[1])])
         if shown is not None:
             scores = ops.where(shown, scores, scores - 1e9)
         weights = ops.softmax(scores)
@@ -199,8 +213,11 @@ class MultiHeadAttention(Layer):
             "attention_output": ((heads, self.value_dim, output), (output,)),
         }
         for name, (kernel, bias) in shapes.items():
+            inputs = (0, 1) if name == "attention_output" else (0,)
+            outputs = tuple(at for at in range(3) if at not in inputs)
+            initializer = with_axes(self.kernel_initializer, inputs, outputs)
             self._projections[name] = (
-                self.add_weight(kernel, self.kernel_initializer, name=f"{name}/kernel"),
+                self.add_weight(kernel, initializer, name=f"{name}/kernel"),
                 self.add_weight(bias, self.bias_initializer, name=f"{name}/bias")
                 if self.use_bias
                 else None,
@@ -243,21 +260,15 @@ class MultiHeadAttention(Layer):
         masks += [None if m is None else ops.expand_dims(m, -2) for m in columns]
         if use_causal_mask:
             masks.append(causal_mask(query.shape[1], key.shape[1]))
-        shown = _all([*masks, attention_mask])
+        shown = all_masks([*masks, attention_mask])
         q, k, v = (
             self._heads(name, x) for name, x in (("query", query), ("key", key), ("value", value))
         )
         scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))) / math.sqrt(self.key_dim)
-        if shown is not None:
-            if shown.ndim == 3:
-                shown = ops.expand_dims(shown, 1)
-            # As in Keras: with dropout or returned scores it hides by other numbers, which tell
-            # only where a query sees no key.
-            plain = self._dropout is None and not return_attention_scores
-            scores = ops.where(shown, scores, -0.7 * 3.4028235e38 if plain else -1e9)
-        weights = ops.softmax(scores)
-        if shown is not None and not plain:
-            weights = ops.where(shown, weights, 0.0)
+        if shown is not None and shown.ndim == 3:
+            shown = ops.expand_dims(shown, 1)
+        plain = self._dropout is None and not return_attention_scores
+        weights = masked_softmax(scores, shown, plain)
         dropped = self._dropout(weights, training=training) if self._dropout else weights
         result = self._output(ops.matmul(dropped, v))
         return [result, weights] if return_attention_scores else result

@@ -1,10 +1,11 @@
-"""Dense, Embedding, Activation, Masking, Flatten and Dropout, as in `keras.layers`."""
+"""Dense, Embedding, Activation, Masking, Flatten, Dropout and others of `keras.layers`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from graphc import activations, initializers, ops
+from graphc import activations, initializers, ops, regularizers
+from graphc.ops.convolution import channels_last
 from graphc.trace import Tensor, current
 
 from .base import Layer
@@ -185,12 +186,25 @@ class Masking(Layer):
 
 
 class Flatten(Layer):
-    """(batch, ...) to (batch, product of the others)."""
+    """(batch, ...) to (batch, product of the others).
+
+    Args:
+        data_format: "channels_last" (default), or "channels_first", whose channels go to the end
+            first.
+    """
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_format = data_format or "channels_last"
 
     def call(self, inputs: Any) -> Tensor:
         if len(inputs.shape) == 1:
             return ops.expand_dims(inputs, -1)
-        return ops.reshape(inputs, (inputs.shape[0], -1))
+        x = channels_last(inputs, self.data_format) if inputs.ndim > 2 else inputs
+        return ops.reshape(x, (inputs.shape[0], -1))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}
 
 
 class Dropout(Layer):
@@ -247,3 +261,25 @@ class Dropout(Layer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape,
                 "seed": self.seed}  # fmt: skip
+
+
+class ActivityRegularization(Layer):
+    """The inputs themselves, with a penalty on them in the loss, divided by the batch size.
+
+    Args:
+        l1, l2: factors of the sums of absolute and of squared values.
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
+        self.supports_masking = True
+        self.l1 = l1
+        self.l2 = l2
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["activity_regularizer"]
+        return {**config, "l1": self.l1, "l2": self.l2}

@@ -87,8 +87,7 @@ def _contract(a: Named, b: Named, later: set[str]) -> Named:
     for letter, dim in zip(a[1], a[0].shape, strict=True):
         if sizes.setdefault(letter, dim) != dim:
             raise ValueError(
-                f"einsum: axis {letter!r} has size {dim} in one operand, {sizes[letter]} in "
-                "another"
+                f"einsum: axis {letter!r} has size {dim} in one operand, {sizes[letter]} in another"
             )
     both = [c for c in a[1] if c in b[1]]
     batch = "".join(c for c in both if c in later)

@@ -37,6 +37,7 @@ class Case:
 
 TWO = [(5,), (5,)]
 HEADS = {"num_heads": 2, "key_dim": 3}
+GROUPS = {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2}
 CAUSAL = {"use_causal_mask": True}
 
 CASES = [
@@ -106,6 +107,22 @@ CASES = [
         {**HEADS, "output_shape": 7, "use_bias": False}, separate=True,
     ),
     Case("MultiHeadAttention", [(5, 4), (5, 4)], HEADS, CAUSAL, masked=True, separate=True),
+    Case("GroupQueryAttention", [(4, 5), (6, 5)], GROUPS, separate=True),
+    Case(
+        "GroupQueryAttention", [(5, 4), (5, 4)], {**GROUPS, "sliding_window": 2, "use_gate": True},
+        CAUSAL, separate=True,
+    ),
+    Case("GroupQueryAttention", [(5, 4), (5, 4)], {**GROUPS, "use_bias": False}, masked=True,
+         separate=True),
+    Case("EinsumDense", [(4, 3)], {"equation": "abc,cd->abd", "output_shape": (4, 5),
+                                   "bias_axes": "d", "activation": "tanh"}),
+    Case("EinsumDense", [(4, 3)], {"equation": "abc,bcd->ad", "output_shape": 5}),
+    Case("EinsumDense", [(2, 4, 3)], {"equation": "...bc,cbd->...db", "output_shape": (5, 4),
+                                      "bias_axes": "d"}),
+    Case("EinsumDense", [(4, 3)], {"equation": "ab...,bc->ac...", "output_shape": 5,
+                                   "bias_axes": "c"}),
+    Case("ActivityRegularization", [(5,)], {"l1": 0.02, "l2": 0.1}),
+    Case("Flatten", [(4, 3, 2)], {"data_format": "channels_first"}),
 ]  # fmt: skip
 
 
