@@ -83,16 +83,16 @@ class GroupedQueryAttention(Layer):
         queries = (None, self.num_query_heads, self.head_dim)
         others = (None, self.num_key_value_heads, self.head_dim)
         bias = "uh" if self.use_bias else None
-        heads = partial(project, "bqm,muh->bquh", bias_axes=bias)
-        self._query_dense = heads(queries, name="query")
-        self._key_dense = heads(others, name="key")
+        heads = partial(project, equation="bqm,muh->bquh", bias_axes=bias)
+        self._query_dense = heads(output_shape=queries, name="query")
+        self._key_dense = heads(output_shape=others, name="key")
         if self.use_gate:
-            self._gate_dense = heads(queries, activation="sigmoid", name="gate")
-        self._value_dense = heads(others, name="value")
+            self._gate_dense = heads(output_shape=queries, activation="sigmoid", name="gate")
+        self._value_dense = heads(output_shape=others, name="value")
         self._dropout_layer = Dropout(self.dropout, seed=self.seed)
         self._output_dense = project(
-            "bquh,uhm->bqm",
-            (None, input_shape[-1]),
+            equation="bquh,uhm->bqm",
+            output_shape=(None, input_shape[-1]),
             bias_axes="m" if self.use_bias else None,
             name="attention_output",
         )
