@@ -2,6 +2,7 @@
 
 from .callback import Callback, LambdaCallback
 from .callback_list import CallbackList
+from .checkpoint import ModelCheckpoint
 from .learning_rate import LearningRateScheduler
 from .monitors import EarlyStopping, ReduceLROnPlateau
 from .progress import ProgbarLogger
@@ -16,6 +17,7 @@ __all__ = [
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
+    "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "TerminateOnNaN",
