@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from . import losses, optimizers
+from . import inspection, losses, optimizers
 from .callbacks import CallbackList, History
-from .compiler import Executable, build, compile_trace, stage_text
+from .compiler import Executable, compile_trace
 from .data import (
     Data,
     apply_class_weight,
@@ -22,12 +22,14 @@ from .data import (
     standardize_x,
     validation_epochs,
 )
-from .errors import unknown_name
 from .execution import Run, chunks
+from .feeding import Batches, comes_in_batches, train_epoch
+from .feeding import evaluate as evaluate_batches
+from .feeding import predict as predict_batches
 from .ir.types import TensorType
 from .layers.base import Layer, SymbolicTensor
 from .metrics import Metric
-from .nonfinite import LossWatch, NonFinite, first_nonfinite
+from .nonfinite import LossWatch, NonFinite
 from .programs import trace_evaluate, trace_predict, trace_train
 from .random import next_seed
 from .task import Task, make_task
@@ -140,24 +142,25 @@ class Trainer(Layer):
 
     def program_for(self, x: np.ndarray) -> Executable:
         """The compiled prediction program for arrays like this one."""
-        return self._program("predict", Data([x]))
+        return self.program("predict", Data([x]))
 
     def _needs_symbols(self) -> bool:
         """Whether inputs have dimensions other than the batch that only data tells."""
         return any(None in t.shape[1:] for t in self.inputs)
 
-    def _program(self, kind: str, data: Data) -> Executable:
+    def program(self, kind: str, data: Data) -> Executable:
         """The compiled program for data of this kind; compiled at first use."""
         types = data.types("rows" if kind == "train" else "batch")
         trainable = tuple(self.trainable_weights) if kind == "train" else ()
         key = (kind, tuple(sorted(types.items(), key=lambda item: item[0])), trainable)
         if key not in self._programs:
-            self._programs[key] = compile_trace(*self._trace(kind, types, trainable))
+            self._programs[key] = compile_trace(*self.traced(kind, types, trainable))
         return self._programs[key]
 
-    def _trace(
+    def traced(
         self, kind: str, types: Mapping[str, TensorType], trainable: Sequence[Variable]
     ) -> tuple[Any, ...]:
+        """A program's trace, and for training what goes with it: `compile_trace`'s arguments."""
         if kind in ("predict", "predict in training"):
             training = kind != "predict"
             return (trace_predict(self.inputs, self.outputs, types, self._random_state, training),)
@@ -169,16 +172,18 @@ class Trainer(Layer):
             )
         return trace_train(self.inputs, self.outputs, task, types, trainable, self._random_state)
 
-    def _check_task(self, method: str) -> Task:
+    def task_for(self, method: str) -> Task:
+        """What the model is compiled for, with a loss."""
         task = self._compiled(method)
         if not task.has_loss:
             raise ValueError(f"{method}: compile the model with a loss: compile(loss='mse')")
         return task
 
-    def _standardize(self, method: str, x: object, y: object, weight: object) -> Data:
+    def checked(self, method: str, x: object, y: object, weight: object) -> Data:
+        """Data for training and evaluation, checked against the model."""
         self._compiled(method)
         self.prepare(x)
-        task = self._check_task(method)
+        task = self.task_for(method)
         wanted = [bool(t.loss or t.metrics or t.weighted_metrics) for t in task.targets]
         data = standardize(
             x, y, weight, self.inputs, self.input_keys, self.output_names, wanted, self.name
@@ -209,6 +214,8 @@ class Trainer(Layer):
         initial_epoch: int = 0,
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
     ) -> History:
         """Trains the model, as `keras.Model.fit`.
 
@@ -226,6 +233,8 @@ class Trainer(Layer):
             sample_weight: a weight for each row.
             validation_batch_size: `batch_size` by default.
             validation_freq: evaluate every so many epochs, or after those in a list, from 1.
+            steps_per_epoch, validation_steps: batches of an epoch and of an evaluation, where the
+                data comes in batches.
 
         Returns:
             A `History`: `history` maps names to one value an epoch.
@@ -233,46 +242,80 @@ class Trainer(Layer):
         Raises:
             ValueError: when data and model do not fit, before anything runs.
         """
-        data = self._standardize("fit", x, y, sample_weight)
         batch = positive("fit", "batch_size", 32 if batch_size is None else batch_size)
         positive("fit", "epochs", epochs)
         positive("fit", "initial_epoch", initial_epoch, least=0)
+        if comes_in_batches(x):
+            self._only_batches("fit", y, sample_weight, class_weight, validation_split or None)
+            batches = Batches(x, steps_per_epoch, shuffle)
+            due = validation_epochs(validation_freq)
+            held = self._validation(validation_data, batch, validation_steps)
+            with self._run_callbacks(callbacks, verbose, epochs, batches.steps, True) as calls:
+                watch = LossWatch()
+                return self._epochs(
+                    calls, range(initial_epoch, epochs),
+                    lambda epoch: train_epoch(self, batches, calls, epoch, watch),
+                    lambda epoch: held(calls) if held and due(epoch + 1) else {},
+                )  # fmt: skip
+        data = self.checked("fit", x, y, sample_weight)
         validation = None
-        if validation_data is not None:
-            validation = self._validation(validation_data)
-        elif validation_split:
-            data, validation = split_validation(data, validation_split)
+        if validation_data is None and validation_split:
+            data, validation_data = split_validation(data, validation_split)
         data = apply_class_weight(data, class_weight)
         validation_batch = batch
         if validation_batch_size is not None:
             validation_batch = positive("fit", "validation_batch_size", validation_batch_size)
         due = validation_epochs(validation_freq)
-        program = self._program("train", data)
-        if validation is not None:
-            self._program("evaluate", validation)  # so that it fails before training does
-        self.stop_training = False
+        program = self.program("train", data)
+        validation = self._validation(validation_data, validation_batch, validation_steps)
         steps = -(-data.rows // batch)
         with self._run_callbacks(callbacks, verbose, epochs, steps, history=True) as calls:
             watch = LossWatch()
-            calls.on_train_begin()
-            logs: dict[str, float] = {}
-            for epoch in range(initial_epoch, epochs):
-                calls.on_epoch_begin(epoch)
-                logs = self._train_epoch(program, data, batch, shuffle, calls, epoch, watch)
-                if validation is not None and due(epoch + 1):
-                    results = self._evaluate(validation, validation_batch, calls)
-                    logs.update({f"val_{name}": value for name, value in results.items()})
-                logs = dict(sorted(logs.items()))
-                calls.on_epoch_end(epoch, logs)
-                if self.stop_training:
-                    break
-            self.optimizer.finalize_variable_values(self.trainable_weights)
-            calls.on_train_end(logs)
-            return calls.history
+            return self._epochs(
+                calls, range(initial_epoch, epochs),
+                lambda epoch: self._train_epoch(program, data, batch, shuffle, calls, epoch, watch),
+                lambda epoch: validation(calls) if validation and due(epoch + 1) else {},
+            )  # fmt: skip
+
+    def _only_batches(self, method: str, *given: object) -> None:
+        """Data that comes in batches brings everything with it."""
+        if any(part is not None for part in given):
+            raise ValueError(
+                f"{method}: x gives batches, which bring y and sample_weight with them; y, "
+                "sample_weight, class_weight and validation_split are for arrays"
+            )
+
+    def _epochs(
+        self,
+        calls: CallbackList,
+        epochs: range,
+        train: Callable[[int], dict[str, Any]],
+        validate: Callable[[int], dict[str, Any]],
+    ) -> History:
+        """The epochs of `fit`: each trains, and validates if it is due."""
+        self.stop_training = False
+        calls.on_train_begin()
+        logs: dict[str, Any] = {}
+        for epoch in epochs:
+            calls.on_epoch_begin(epoch)
+            logs = train(epoch)
+            logs |= {f"val_{name}": value for name, value in validate(epoch).items()}
+            logs = dict(sorted(logs.items()))
+            calls.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        self.optimizer.finalize_variable_values(self.trainable_weights)
+        calls.on_train_end(logs)
+        return calls.history
 
     @contextmanager
     def _run_callbacks(
-        self, callbacks: Any, verbose: int | str, epochs: int, steps: int, history: bool = False
+        self,
+        callbacks: Any,
+        verbose: int | str,
+        epochs: int,
+        steps: int | None,
+        history: bool = False,
     ) -> Iterator[CallbackList]:
         """The callbacks of a run, closed at its end, also when it is broken off."""
         if verbose not in (0, 1, 2, "auto"):
@@ -286,7 +329,20 @@ class Trainer(Layer):
         finally:
             calls.on_close()
 
-    def _validation(self, given: Any) -> Data:
+    def _validation(
+        self, given: Any, batch: int, steps: int | None
+    ) -> Callable[[CallbackList], dict[str, Any]] | None:
+        """What evaluates the data that `fit` holds out; checked and compiled now."""
+        if given is None:
+            return None
+        if comes_in_batches(given) and not isinstance(given, Data):
+            batches = Batches(given, steps)
+            return lambda calls: evaluate_batches(self, batches, calls)
+        data = given if isinstance(given, Data) else self._validation_data(given)
+        self.program("evaluate", data)  # so that it fails before training does
+        return lambda calls: self._evaluate(data, batch, calls)
+
+    def _validation_data(self, given: Any) -> Data:
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
             raise ValueError(
                 "validation_data: expected (x, y) or (x, y, sample_weight), got "
@@ -294,7 +350,7 @@ class Trainer(Layer):
             )
         x, y, *rest = given
         try:
-            return self._standardize("fit", x, y, rest[0] if rest else None)
+            return self.checked("fit", x, y, rest[0] if rest else None)
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {error}") from None
 
@@ -344,19 +400,30 @@ class Trainer(Layer):
         sample_weight: object = None,
         callbacks: Any = None,
         return_dict: bool = False,
+        steps: int | None = None,
     ) -> Any:
         """Loss and metrics on data, as `keras.Model.evaluate`.
+
+        Args:
+            x, y, batch_size, verbose, sample_weight, callbacks: as in `fit`.
+            return_dict: whether the result is a dict.
+            steps: how many batches, where the data comes in batches.
 
         Returns:
             The loss, or [loss, metric ...] when there are metrics, or a dict by name.
         """
-        data = self._standardize("evaluate", x, y, sample_weight)
         batch = positive("evaluate", "batch_size", 32 if batch_size is None else batch_size)
+        if comes_in_batches(x):
+            self._only_batches("evaluate", y, sample_weight)
+            batches = Batches(x, steps)
+            with self._run_callbacks(callbacks, verbose, 1, batches.steps) as calls:
+                return self._returned(evaluate_batches(self, batches, calls), return_dict)
+        data = self.checked("evaluate", x, y, sample_weight)
         with self._run_callbacks(callbacks, verbose, 1, -(-data.rows // batch)) as calls:
             return self._returned(self._evaluate(data, batch, calls), return_dict)
 
     def _evaluate(self, data: Data, batch: int, calls: CallbackList) -> dict[str, float]:
-        run = Run(self._program("evaluate", data), data, None)
+        run = Run(self.program("evaluate", data), data, None)
         self.reset_metrics()
         calls.on_test_begin()
         logs: dict[str, float] = {}
@@ -384,20 +451,24 @@ class Trainer(Layer):
         batch_size: int | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
+        steps: int | None = None,
     ) -> Any:
         """The model's outputs for data, as `keras.Model.predict`.
 
         Args:
-            x: arrays with one row a sample.
+            x: arrays with one row a sample, or what gives batches of x, as in `fit`.
+            steps: how many batches, where the data comes in batches.
             batch_size: rows between calls of batch callbacks, 32 by default.
 
         Returns:
             An array of float32 (batch, ...) for each output, in the outputs' structure.
         """
+        if comes_in_batches(x):
+            return self._in_structure(predict_batches(self, Batches(x, steps)))
         self.prepare(x)
         data = Data(standardize_x(x, self.inputs, self.input_keys, self.name))
         batch = positive("predict", "batch_size", 32 if batch_size is None else batch_size)
-        run = Run(self._program("predict", data), data, None)
+        run = Run(self.program("predict", data), data, None)
         if not callbacks and verbose == 0:
             batch = max(batch, PREDICT_ROWS)
             for start, count in chunks(run.steps(batch), False):
@@ -417,7 +488,12 @@ class Trainer(Layer):
         return self._structured(run)
 
     def _structured(self, run: Run, rows: slice = slice(None)) -> Any:
-        values = iter([run.rows_out[f"output/{at}"][rows] for at in range(len(self.outputs))])
+        names = [f"output/{at}" for at in range(len(self.outputs))]
+        return self._in_structure([run.rows_out[name][rows] for name in names])
+
+    def _in_structure(self, arrays: Sequence[np.ndarray]) -> Any:
+        """The outputs' arrays in the user's structure."""
+        values = iter(arrays)
         structure = self.output_structure
         if isinstance(structure, dict):
             return {name: next(values) for name in structure}
@@ -427,7 +503,7 @@ class Trainer(Layer):
         """The outputs for one batch as they are in training, with dropout; nothing is trained."""
         self.prepare(x)
         data = Data(standardize_x(x, self.inputs, self.input_keys, self.name))
-        run = Run(self._program("predict in training", data), data, None)
+        run = Run(self.program("predict in training", data), data, None)
         run.go(0, 1, data.rows)
         return self._structured(run)
 
@@ -444,10 +520,10 @@ class Trainer(Layer):
         return_dict: bool = False,
     ) -> Any:
         """One step on one batch; metrics are of this batch alone, as in Keras."""
-        data = self._standardize("train_on_batch", x, y, sample_weight)
+        data = self.checked("train_on_batch", x, y, sample_weight)
         data = apply_class_weight(data, class_weight)
         self.reset_metrics()
-        run = Run(self._program("train", data), data, np.arange(data.rows))
+        run = Run(self.program("train", data), data, np.arange(data.rows))
         logs, _ = run.go(0, 1, data.rows)
         return self._returned(logs, return_dict)
 
@@ -455,9 +531,9 @@ class Trainer(Layer):
         self, x: object, y: object = None, sample_weight: object = None, return_dict: bool = False
     ) -> Any:
         """Loss and metrics of one batch."""
-        data = self._standardize("test_on_batch", x, y, sample_weight)
+        data = self.checked("test_on_batch", x, y, sample_weight)
         self.reset_metrics()
-        logs, _ = Run(self._program("evaluate", data), data, None).go(0, 1, data.rows)
+        logs, _ = Run(self.program("evaluate", data), data, None).go(0, 1, data.rows)
         return self._returned(logs, return_dict)
 
     # Inspection.
@@ -476,27 +552,7 @@ class Trainer(Layer):
         Raises:
             ValueError: for an unknown stage or program, or when the model is not compiled for it.
         """
-        if program not in ("predict", "evaluate", "train"):
-            raise unknown_name("program", program, ["predict", "evaluate", "train"])
-        for kind, compiled in self.compiled_programs():
-            if kind == program:
-                return stage_text(compiled, stage)
-        if not self.built:
-            raise ValueError(f"dump: model {self.name!r} needs an input_shape or data first")
-        return stage_text(self._program(program, self._example(program)), stage)
-
-    def _example(self, program: str) -> Data:
-        """A row of zeros of the types that data usually has."""
-        data = Data([np.zeros([d or 1 for d in t.shape], t.dtype) for t in self.inputs])
-        if program != "predict":
-            for target, output in zip(self._check_task("dump").targets, self.outputs, strict=True):
-                shape = [d or 1 for d in output.shape]
-                integers = target.loss is not None and losses.takes_integer_labels(target.loss)
-                zeros = np.zeros(shape[:-1], np.int64) if integers else np.zeros(shape, np.float32)
-                data.y.append(zeros)
-        return data
-
-    # Diagnosis.
+        return inspection.dump(self, stage, program)
 
     def find_nonfinite(self, x: object, y: object) -> NonFinite | None:
         """The first value of a training step on this batch that is infinite or NaN.
@@ -507,11 +563,4 @@ class Trainer(Layer):
             Its node, op, layer and phase (data, forward, backward or update); None if all are
             finite.
         """
-        data = self._standardize("find_nonfinite", x, y, None)
-        types = data.types("rows")
-        trace, training = self._trace("train", types, self.trainable_weights)
-        records = {r.name: r.graph for r in build(trace, training).records}
-        graph = records["update"]
-        arrays = {**data.arrays(), "index": np.arange(data.rows)}
-        state = {name: variable.value for variable, name in trace.names.items()}
-        return first_nonfinite(graph, arrays, state, data.rows)
+        return inspection.find_nonfinite(self, x, y)

@@ -54,7 +54,7 @@ FIT: dict[str, tuple[Any, dict[str, Any], str]] = {
     "complex": ("mse", {"x": X + 1j}, "x: expected an array of numbers, got dtype complex"),
     "ragged": ("mse", {"x": RAGGED, "y": Y[:2]}, "x: the rows do not have one shape"),
     "empty": ("mse", {"x": X[:0], "y": Y[:0]}, r"x: the data is empty: shape \(0, 3\)"),
-    "generator": ("mse", {"x": iter([X])}, "x: expected an array of numbers, got a list_iterator"),
+    "generator": ("mse", {"x": iter([X])}, "fit: x gives batches, which bring y"),
     "scalar": ("mse", {"x": 3.0}, "x: expected an array with one row a sample, got a scalar"),
     "nothing": ("mse", {"x": None}, "x: expected an array of numbers, got None"),
     "one input of two": ("pair", {}, r"model 'pair' has 2 inputs \(left, right\), got one array"),
@@ -150,7 +150,7 @@ FIT: dict[str, tuple[Any, dict[str, Any], str]] = {
     "misspelt": ("mse", {"batchsize": 3}, "'batchsize'"),
 }  # fmt: skip
 TYPE_ERRORS = {
-    "objects", "strings", "generator", "complex", "strings as y", "weight names",
+    "objects", "strings", "complex", "strings as y", "weight names",
     "callback classes", "callback functions", "misspelt",
 }  # fmt: skip
 
