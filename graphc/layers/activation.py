@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from graphc import initializers, ops
+from graphc import activations, initializers, ops
 from graphc.trace import Tensor
 
 from .base import Layer
@@ -43,12 +43,7 @@ class ReLU(_Activation):
         self.threshold = threshold
 
     def call(self, inputs: Any) -> Tensor:
-        below = (inputs - self.threshold) * self.negative_slope if self.negative_slope else 0.0
-        if self.threshold or self.negative_slope:
-            result = ops.where(inputs > self.threshold, inputs, below)
-        else:
-            result = ops.relu(inputs)
-        return result if self.max_value is None else ops.minimum(result, self.max_value)
+        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -72,7 +67,7 @@ class LeakyReLU(_Activation):
         self.negative_slope = negative_slope
 
     def call(self, inputs: Any) -> Tensor:
-        return ops.where(inputs > 0.0, inputs, inputs * self.negative_slope)
+        return ops.leaky_relu(inputs, self.negative_slope)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "negative_slope": self.negative_slope}
@@ -130,8 +125,7 @@ class ELU(_Activation):
         self.alpha = alpha
 
     def call(self, inputs: Any) -> Tensor:
-        below = ops.expm1(ops.minimum(inputs, 0.0)) * self.alpha
-        return ops.where(inputs > 0.0, inputs, below)
+        return ops.elu(inputs, self.alpha)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha}
