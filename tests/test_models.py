@@ -251,8 +251,8 @@ def test_graph_errors(name: str) -> None:
 
 
 def test_calling_layers_wrongly() -> None:
-    with pytest.raises(TypeError, match=r"'d' is called on layers\.Input's tensors.* got ndarray"):
-        layers.Dense(2, name="d")(np.ones((2, 3)))
+    with pytest.raises(TypeError, match=r"'d' is called on layers\.Input's tensors.* got float"):
+        layers.Dense(2, name="d")([[1.0, 2.0]])
     inner = models.Sequential([layers.Input((3,), name="inside"), layers.Dense(2)])
     with pytest.raises(
         ValueError, match=r"input 'inside' expects shape \(None, 3\), got \[batch, 4\]"

@@ -211,8 +211,7 @@ def test_errors_name_the_shapes(name: str) -> None:
 
 
 def test_outside_of_a_graph() -> None:
-    with pytest.raises(RuntimeError, match=r"layers\.Input"):
-        ops.exp(1.0)
+    np.testing.assert_allclose(ops.exp(1.0), math.e, 1e-6)
     with Trace("test") as trace:
         x = trace.input("x", TensorType("f32", (2, 3)))
         for wrong in (bool, iter, lambda t: ops.cast(t, "complex64")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections import Counter
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphc import constraints, initializers, ops, regularizers
+from graphc.eager import compute
 from graphc.ir.types import DTYPES, Size, TensorType, short_dtype
+from graphc.random import next_seed
 from graphc.trace import Tensor, Trace, Variable, current, users_line
 from graphc.tree import flatten, map_structure, unflatten
 from graphc.utils import snake_case
@@ -323,11 +326,17 @@ class Layer:
             return self._record(args, kwargs)
         if any(isinstance(leaf, Tensor) for leaf in leaves):
             return self.trace_call(args, kwargs, users_line())
+        if any(isinstance(leaf, np.ndarray) for leaf in leaves):
+            programs = vars(self).setdefault("_eager_programs", {})
+            call = functools.partial(self._trace_eager, users_line())
+            return compute(call, self.name, programs, args, kwargs, _RANDOM_STATE)
         raise TypeError(
-            f"layer {self.name!r} is called on layers.Input's tensors or inside another layer's "
-            f"call(); got {type(leaves[0]).__name__ if leaves else 'nothing'}. To compute values, "
-            "make a Model and call it or its predict()"
+            f"layer {self.name!r} is called on layers.Input's tensors, on arrays, or inside "
+            f"another layer's call(); got {type(leaves[0]).__name__ if leaves else 'nothing'}"
         )
+
+    def _trace_eager(self, where: str, *args: Any, **kwargs: Any) -> Any:
+        return self.trace_call(args, kwargs, where)
 
     def ensure_built(self, args: tuple[Any, ...]) -> None:
         """Builds the layer from the types of its call's arguments."""
@@ -374,7 +383,7 @@ class Layer:
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Adds the call to the model's DAG, with its results' shapes from a trial trace."""
         call = LayerCall(self, args, kwargs, users_line())
-        trial = Trace(f"shape_of_{self.name}", random_state=_TRIAL_RANDOM_STATE)
+        trial = Trace(f"shape_of_{self.name}", random_state=_RANDOM_STATE)
 
         def stand_in(leaf: object) -> object:
             if isinstance(leaf, SymbolicTensor):
@@ -418,9 +427,9 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
-_TRIAL_RANDOM_STATE = (
-    Variable(0, "trial_seed", False, "int32"),
-    Variable(0, "trial_step", False, "int32"),
+_RANDOM_STATE = (
+    Variable(next_seed(), "random/seed", False, "int32"),
+    Variable(0, "random/step", False, "int32"),
 )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphc import ops
+from graphc.eager import eagerly
 from graphc.errors import unknown_name
 from graphc.trace import Tensor
 from graphc.utils import snake_case
@@ -70,8 +71,9 @@ class Loss:
         """One value a sample."""
         raise TypeError(f"{type(self).__name__} must define call(self, y_true, y_pred)")
 
+    @eagerly
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        """The reduced loss.
+        """The reduced loss; of arrays outside of a trace.
 
         Args:
             y_true, y_pred: as the loss takes them.

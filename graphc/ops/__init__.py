@@ -3,7 +3,8 @@
 Layers, losses, metrics and optimizers are written with these, and so are a user's own. Arguments
 are tensors, variables, numbers or NumPy arrays; shapes broadcast and dtypes promote as in NumPy,
 except that Python numbers take the tensor's dtype. Every function works on the symbolic tensors
-of `layers.Input` too, where it becomes a layer of the model.
+of `layers.Input` too, where it becomes a layer of the model, and outside of models on arrays, where
+it returns arrays.
 """
 
 from . import operators

@@ -9,8 +9,9 @@ from typing import cast as typing_cast
 
 import numpy as np
 
+from graphc.eager import Programs, compute
 from graphc.ir.types import DTYPES, FLOATS, Dim, Shape, short_dtype
-from graphc.trace import Tensor, Variable, current
+from graphc.trace import Tensor, Variable, current, is_tracing
 
 TensorLike = Any  # Tensor, Variable, number, array, or a layer's symbolic tensor
 P = ParamSpec("P")
@@ -25,13 +26,20 @@ def _symbolic(values: object) -> Any:
 
 
 def recorded(function: Callable[P, R]) -> Callable[P, R]:
-    """Makes a function record itself as a layer when it is called on a layer's symbolic tensor."""
+    """Makes a function work outside of traces too.
+
+    Called on a layer's symbolic tensor it records itself as a layer; called on arrays it computes
+    with a program of its own, and returns arrays.
+    """
+    programs: Programs = {}
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         symbolic = _symbolic((*args, *kwargs.values()))
         if symbolic is not None:
             return typing_cast(R, symbolic.record_op(wrapper, args, kwargs))
+        if not is_tracing():
+            return typing_cast(R, compute(function, function.__name__, programs, args, kwargs))
         return function(*args, **kwargs)
 
     return wrapper
@@ -43,7 +51,16 @@ def node(op: str, *operands: Tensor, **attrs: object) -> Tensor:
 
 
 def convert_to_tensor(x: TensorLike, dtype: object = None) -> Tensor:
-    """A tensor of a variable, number, array or tensor; floats become float32 unless told."""
+    """A tensor of a variable, number, array or tensor; floats become float32 unless told.
+
+    Outside of a trace an array, which all functions take as well.
+    """
+    if not is_tracing():
+        array = np.asarray(x.value if isinstance(x, Variable) else x)
+        kind = "f32" if dtype is None and array.dtype == np.float64 else dtype
+        return typing_cast(
+            Tensor, array if kind is None else array.astype(DTYPES[short_dtype(kind)])
+        )
     if isinstance(x, Tensor):
         return x if dtype is None else cast(x, dtype)
     if isinstance(x, Variable):
