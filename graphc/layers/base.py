@@ -173,6 +173,8 @@ class Layer:
         self._weight_options = {
             name: kwargs.pop(name) for name in list(kwargs) if _WEIGHT_OPTION.fullmatch(name)
         }
+        for key, option in self._weight_options.items():  # so that unknown names fail here
+            (regularizers if key.endswith("regularizer") else constraints).get(option)
         if kwargs:
             raise TypeError(
                 f"{type(self).__name__}: unknown argument {', '.join(map(repr, sorted(kwargs)))}"

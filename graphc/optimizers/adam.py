@@ -28,6 +28,7 @@ class Adam(Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
+        *,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:

@@ -109,15 +109,18 @@ class Optimizer:
 
     def _check_options(self) -> None:
         kind = type(self).__name__
-        clips = [n for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n)]
+        names = ("clipnorm", "clipvalue", "global_clipnorm")
+        clips = [n for n in names if getattr(self, n) is not None]
         if len(clips) > 1:
             raise ValueError(f"{kind}: only one of {' and '.join(clips)} can be set")
         if self.use_ema:
             fraction(kind, "ema_momentum", self.ema_momentum)
-        for name in ("ema_overwrite_frequency", "gradient_accumulation_steps"):
+        for name, least in (("ema_overwrite_frequency", 1), ("gradient_accumulation_steps", 2)):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{kind}: {name} must be an int of at least 1, got {value!r}")
+            if value is not None and (not isinstance(value, int) or value < least):
+                raise ValueError(
+                    f"{kind}: {name} must be an int of at least {least}, got {value!r}"
+                )
 
     @property
     def learning_rate(self) -> LearningRate:
@@ -151,8 +154,9 @@ class Optimizer:
 
     @property
     def variables(self) -> list[Variable]:
-        """Iterations, learning rate, then the slots."""
-        return [self._iterations, self._learning_rate, *self._slots]
+        """Iterations, the learning rate unless it follows a schedule, then the slots."""
+        rate = [self._learning_rate] if self.schedule is None else []
+        return [self._iterations, *rate, *self._slots]
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Makes the slots for these variables."""
@@ -185,7 +189,7 @@ class Optimizer:
     def exclude_from_weight_decay(
         self, var_list: Sequence[Variable] = (), var_names: Sequence[str] = ()
     ) -> None:
-        """Leaves variables, given or with names that match a pattern, out of weight decay."""
+        """Leaves variables, given or with names ("kernel") that match a pattern, out of decay."""
         if self.built:
             raise ValueError("exclude_from_weight_decay must be called before training begins")
         self._without_decay = set(var_list), list(var_names)
@@ -234,7 +238,8 @@ class Optimizer:
 
     def _decays(self, variable: Variable) -> bool:
         left_out, patterns = self._without_decay
-        return variable not in left_out and not any(re.search(p, variable.name) for p in patterns)
+        name = variable.name.rpartition("/")[2]
+        return variable not in left_out and not any(re.search(p, name) for p in patterns)
 
     def _clipped(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         if self.clipnorm:

@@ -29,6 +29,7 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
+        *,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:

@@ -25,6 +25,7 @@ class SGD(Optimizer):
         learning_rate: Any = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
+        *,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc import layers, models, ops, optimizers, training
+from graphc import layers, losses, models, ops, optimizers, training
 
 Array = np.ndarray
 Step = Callable[[Array], Array]  # gradient -> what is added to the weights
@@ -276,3 +276,37 @@ def test_an_optimizer_of_ones_own() -> None:
     model.train_on_batch(x, y)
     wanted = start - 0.5 * np.sign(x.T @ y)
     np.testing.assert_allclose(model.get_weights()[0], wanted, rtol=1e-6)
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(ValueError, match="only one of clipnorm and clipvalue"):
+        optimizers.SGD(clipnorm=0.0, clipvalue=1.0)
+    with pytest.raises(ValueError, match="accumulation_steps must be an int of at least 2"):
+        optimizers.Adam(gradient_accumulation_steps=1)
+    with pytest.raises(TypeError, match="positional"):
+        optimizers.SGD(0.1, 0.9, True, 0.3)  # type: ignore[misc]
+    with pytest.raises(ValueError, match=r"Unknown regularizer 'l3'"):
+        layers.Dense(2, kernel_regularizer="l3")
+
+
+def test_weights_are_left_out_of_decay_by_their_own_name() -> None:
+    optimizer = optimizers.SGD(0.0, weight_decay=1.0)
+    optimizer.exclude_from_weight_decay(var_names=["^kernel"])
+    model = models.Sequential([layers.Input((2,)), layers.Dense(2, name="kernels")])
+    model.set_weights([np.ones((2, 2)), np.ones(2)])
+    optimizer.learning_rate = 0.5
+    model.compile(optimizer, losses.MeanSquaredError(reduction="sum"))
+    model.fit(np.zeros((1, 2)), np.ones((1, 2)), verbose=0)
+    kernel, bias = model.get_weights()
+    np.testing.assert_array_equal(kernel, np.ones((2, 2)))
+    assert (bias < 1).all()
+
+
+def test_a_schedule_is_no_variable_and_gives_numbers() -> None:
+    class Halving(optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step: Any) -> Any:
+            return ops.divide(1.0, ops.add(ops.cast(step, "float32"), 1.0))
+
+    optimizer = optimizers.SGD(Halving())
+    assert len(optimizer.variables) == 1
+    assert float(Halving()(3)) == 0.25 and float(optimizer.learning_rate) == 1.0
