@@ -9,7 +9,9 @@ done, the epilogue goes over it while it is in the first-level cache.
 
 An epilogue that reads matrices beside C (an optimizer's step: weights and slots) is bound by
 memory, and stripes are a poor order for that: so several panels are packed as a group, and a few
-rows are finished across the whole group before the next rows.
+rows are finished across the whole group before the next rows. That is for a K of one block. When
+there are more (gradients of kernels, whose K is the batch times the places or steps), each chunk of
+rows packs B's stripe again, and chunks are made large instead.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import TypeAlias
 from llvmlite import ir
 
 from graphc.ir.graph import Node
-from graphc.ir.types import Dim, Size, product
+from graphc.ir.types import Dim, Size, evaluate, product
 
 from .builder import Emitter, i64
 from .elementwise import Unsupported
@@ -37,8 +39,14 @@ Value: TypeAlias = ir.Value
 CHUNK_TILES = 8
 # Panels packed together, and tiles of rows, where the epilogue reads matrices beside C.
 GROUP_PANELS, GROUP_CHUNK_TILES = 8, 2
+# Tiles of rows between two epilogues when K has several blocks; and these, where each k of A begins
+# another cache line: what a chunk reads of A for a block comes from the first-level cache.
+LONG_CHUNK_TILES = 48
+LONG_K_BLOCK = 128
 # K's block when it is known only at run time: with a group of panels, within the second cache.
 SYMBOLIC_K_BLOCK = 512
+# The batch size that K is guessed with.
+GUESS = 32
 # Matrices of the epilogue that micro-kernels fetch into cache ahead of it.
 MOST_BESIDE = 4
 
@@ -52,10 +60,11 @@ class Contraction:
     tile_vectors: int
     k_block: int
     group: int
+    chunk_tiles: int
 
     @property
     def chunk_rows(self) -> int:
-        return (CHUNK_TILES if self.group == 1 else GROUP_CHUNK_TILES) * self.tile_rows
+        return self.chunk_tiles * self.tile_rows
 
     @property
     def block_segments(self) -> int:
@@ -79,12 +88,23 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
     else:
         blocks = max(-(-p.k // k_block), 1)
         k_block = max(-(-p.k // blocks), 1)
+    symbols = p.k.symbols if isinstance(p.k, Size) else ()
+    long = evaluate(p.k, dict.fromkeys(symbols, GUESS)) > k_block
+    if long and p.a.stride != 1:
+        k_block = LONG_K_BLOCK
     if not p.a.is_matrix:
         if not isinstance(p.a.depth, int):
             raise Unsupported(f"{node.op} over an axis of size {p.a.depth}, which is not fixed")
         k_block = max(k_block // p.a.depth, 1) * p.a.depth
-    group = min(GROUP_PANELS, -(-p.n // width)) if matrices_beside(body, node) else 1
-    return Contraction(p, _tile_rows(p.m, target.tile_rows), vectors, k_block, group)
+    panels = -(-p.n // width)
+    if long:
+        group, chunk = 1, LONG_CHUNK_TILES
+    elif matrices_beside(body, node):
+        group, chunk = min(GROUP_PANELS, panels), GROUP_CHUNK_TILES
+    else:
+        group = min(max(target.panel_bytes // (4 * width * k_block), 1), panels)
+        chunk = CHUNK_TILES
+    return Contraction(p, _tile_rows(p.m, target.tile_rows), vectors, k_block, group, chunk)
 
 
 def matrices_beside(body: Body, node: Node) -> list[Node]:
@@ -94,12 +114,18 @@ def matrices_beside(body: Body, node: Node) -> list[Node]:
 
 
 def _tile_rows(m: Dim, most: int) -> int:
-    """The tile height: the one, not much below the most, that leaves the fewest rows over."""
+    """The tile height, not much below the most, that takes the least time for m rows."""
     if isinstance(m, Size):
         return most
     if m <= most:
         return max(m, 1)
-    return min(range(most, max(most * 2 // 3, 1) - 1, -1), key=lambda rows: -m % rows)
+
+    def turn(rows: int) -> int:
+        """About how many cycles a tile takes for each k: a multiply-add's latency at least."""
+        return max(rows, 4) + 1 if rows else 0
+
+    heights = range(most, max(most * 2 // 3, 1) - 1, -1)
+    return min(heights, key=lambda rows: m // rows * turn(rows) + turn(m % rows))
 
 
 def contraction_scratch(plan: Contraction, target: Target) -> int:
@@ -246,27 +272,31 @@ class _Emitter:
         stop = e.intrinsic("smax", self.k_stop, e.add(self.k_start, 1))
         with e.loop(self.k_start, stop, plan.k_block) as (k0, _, _):
             depth = e.minimum(e.sub(self.k_stop, k0), i64(plan.k_block))
-            with e.ir.if_then(e.ir.or_(first, several)):
+            fresh = e.ir.or_(first, several)
+            with e.ir.if_then(fresh):
                 pack(e, self.source, Stripe(column, k0, depth, valids), self.packed)
             if not self.product.a.is_matrix:
                 segment = self.product.a.depth
                 start, depth = e.div(k0, segment), e.div(depth, segment)
                 self._fill_table(self.segment_table, self.product.a.segments, start, depth)
-            self._tiles(rows, first, column, k0, depth, len(valids))
+            self._tiles(rows, fresh, column, k0, depth, len(valids))
         self._epilogue(*rows, column, valids)
 
     # Micro-kernels.
 
     def _tiles(
-        self, rows: tuple[Value, Value], first: Value, column: Value, k0: Value, depth: Value,
+        self, rows: tuple[Value, Value], fresh: Value, column: Value, k0: Value, depth: Value,
         vectors: int,
     ) -> None:  # fmt: skip
-        """All tiles of a chunk: whole ones, then the rows left over by fours and one by one."""
+        """All tiles of a chunk: whole ones, then one of what is left over, or by fours and one by
+        one where that is known only at run time."""
         e, plan, p = self.e, self.plan, self.product
         start, stop = rows
         heights = [plan.tile_rows]
-        if isinstance(p.m, Size) or p.m % plan.tile_rows:
+        if isinstance(p.m, Size):
             heights += [h for h in (4, 1) if h < plan.tile_rows]
+        elif p.m % plan.tile_rows:
+            heights.append(p.m % plan.tile_rows)
         row = start
         for height in heights:
             count = e.div(e.sub(stop, row), height)
@@ -286,7 +316,7 @@ class _Emitter:
                         e.ir.icmp_signed("==", k0, self.k_start),
                         e.dim(p.a.stride),
                         e.dim(p.a.row_stride),
-                        *self._next_panel(e.ir.and_(first, is_first_tile), column, vectors),
+                        *self._next_stripe(e.ir.and_(fresh, is_first_tile), column, k0, vectors),
                         *(e.address(pointer, "f32", ahead) for pointer in self.beside),
                         *self._tables(in_chunk),
                     ],
@@ -306,15 +336,22 @@ class _Emitter:
             return []
         return [self.e.address(self.row_table, "i64", row), self.segment_table]
 
-    def _next_panel(self, wanted: Value, column: Value, vectors: int) -> tuple[Value, Value]:
-        """Where B's next stripe begins and its elements from k to k + 1, for fetching ahead.
+    def _next_stripe(
+        self, wanted: Value, column: Value, k0: Value, vectors: int
+    ) -> tuple[Value, Value]:
+        """Where the stripe of B that is packed next begins, and its elements from k to k + 1, for
+        fetching ahead: the next block of K, or the next panel's first.
 
-        Only one tile of a panel does it; the others are told to stand still.
+        Only one tile of a stripe does it; the others are told to stand still.
         """
         e, p = self.e, self.product
         width = vectors * self.lanes
-        following = e.add(column, width)
-        start = e.mul(following, e.dim(p.k)) if p.transpose_b else following
+        below = e.add(k0, self.plan.k_block)
+        goes_on = e.ir.icmp_signed("<", below, self.k_stop)
+        k = e.ir.select(goes_on, below, self.k_start)
+        at = e.ir.select(goes_on, column, e.add(column, width))
+        rows = (at, e.dim(p.k), k) if p.transpose_b else (k, i64(p.n), at)
+        start = e.add(e.mul(rows[0], rows[1]), rows[2])
         step = i64(width if p.transpose_b else p.n)
         return e.address(self.source.base, "f32", start), e.ir.select(wanted, step, i64(0))
 

@@ -22,14 +22,20 @@ Attrs: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """An axis's index in each lane: base + step * lane, or `lanes` (a vector) where it is given."""
+    """An axis's index in each lane: base + step * lane, or `lanes` (a vector) where it is given.
+
+    It is known to be in `span`, [first, end), if there is one: then some padding and all but one
+    part of a concatenation need no mask, or no code.
+    """
 
     base: Value
     step: int = 0
     lanes: Value | None = None
+    span: tuple[int, int] | None = None
 
 
-ZERO = Index(i64(0))
+ZERO = Index(i64(0), span=(0, 1))
+ALL, NONE = ir.Constant(I1, 1), ir.Constant(I1, 0)  # masks
 
 
 def expand(index: Sequence[Index], shape: Shape) -> list[Index]:
@@ -68,7 +74,11 @@ class Indexer:
         e = self.e
         base = e.add(e.mul(index.base, factor), offset)
         if index.lanes is None:
-            return Index(base, index.step * factor)
+            span = None
+            if index.span and factor == 1 and isinstance(offset, ir.Constant):
+                first, end = index.span
+                span = (first + offset.constant, end + offset.constant)
+            return Index(base, index.step * factor, span=span)
         lanes = e.ir.mul(index.lanes, self._vector(i64(factor)))
         return Index(base, 0, e.ir.add(lanes, self._vector(offset)))
 
@@ -90,7 +100,13 @@ class Indexer:
         return Index(ZERO.base, 0, quotient), Index(ZERO.base, 0, remainder)
 
     def below(self, index: Index, size: Dim) -> Value:
-        """Whether 0 <= index < size: one bit, or one a lane."""
+        """Whether 0 <= index < size: one bit, or one a lane; ALL or NONE where it is known."""
+        if index.span and isinstance(size, int):
+            first, end = index.span
+            if first >= 0 and end <= size:
+                return ALL
+            if end <= 0 or first >= size:
+                return NONE
         limit = self.e.dim(size)
         if index.lanes is None and not index.step:
             return self.e.ir.icmp_unsigned("<", index.base, limit)
@@ -104,6 +120,10 @@ class Indexer:
         """The lanes in both masks."""
         if a is None or b is None:
             return b if a is None else a
+        if a is ALL or b is NONE:
+            return b
+        if b is ALL or a is NONE:
+            return a
         if a.type != b.type:
             a, b = (v if v.type != I1 else self._vector(v) for v in (a, b))
         return self.e.ir.and_(a, b)

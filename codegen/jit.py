@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, partial
 
 import llvmlite.binding as llvm
 import numpy as np
 
+from graphc.ir.graph import Graph
 from graphc.ir.types import Size
 
-from .program import ENTRY, Program
+from . import objects
+from .program import ENTRY, Program, describe, generate
 from .target import Target
 
 _names = itertools.count()
+# What goes before the code in a file: the program's scratch memory.
+_SCRATCH_BYTES = 8
 
 
 @cache
@@ -60,19 +65,21 @@ class NativeCode:
     Attributes:
         program: what was compiled.
         target: for which CPU.
-        module: the optimised LLVM module.
+        seconds: what "llvm" (generating LLVM's IR), "llvm-opt" (LLVM's passes) and "asm" (machine
+            code and loading) took; nothing but loading when the code was kept.
     """
 
     program: Program
     target: Target
-    module: llvm.ModuleRef
+    seconds: dict[str, float]
+    _generate: Callable[[], Program]
     _library: object
     _entry: object
 
-    @property
-    def llvm_text(self) -> str:
-        """The optimised LLVM IR."""
-        return str(self.module)
+    @cached_property
+    def generated(self) -> Program:
+        """The program with its module, made again when the code was kept: for who wants to see."""
+        return self._generate()
 
     def arena_bytes(self, threads: int, batch: int, symbols: Mapping[str, int]) -> int:
         """Bytes of the arena for a batch size and number of threads."""
@@ -101,27 +108,72 @@ class NativeCode:
         )
 
 
-def assembly(code: NativeCode) -> str:
-    """The target's assembly of a loaded program."""
-    machine = target_machine(code.target)
-    return str(machine.emit_assembly(code.module))
+def optimised(program: Program, target: Target) -> str:
+    """The LLVM IR of a program after LLVM's passes.
+
+    Made anew, as `assembly` is: emitting code changes a module.
+    """
+    return str(optimise(str(program.module), target_machine(target)))
+
+
+def assembly(program: Program, target: Target) -> str:
+    """The assembly of the machine code that `load` makes of a program."""
+    machine = target_machine(target)
+    return str(machine.emit_assembly(optimise(str(program.module), machine)))
 
 
 def load(program: Program, target: Target) -> NativeCode:
     """Compiles a program's module and loads it into the process."""
+    seconds: dict[str, float] = {"llvm": 0.0}
+    image = _compile(program, target, seconds)
+    return _link(image, program, target, seconds, lambda: program)
+
+
+def load_graph(graph: Graph, target: Target) -> NativeCode:
+    """Loads a planned graph's program: compiled now, or kept from when it was."""
+    key = objects.key_of(graph, target)
+    kept = objects.fetch(key)
+    seconds = {"llvm": 0.0, "llvm-opt": 0.0, "asm": 0.0}
+    if kept is None:
+        start = time.perf_counter()
+        program = generate(graph, target)
+        seconds["llvm"] = time.perf_counter() - start
+        image = _compile(program, target, seconds)
+        objects.keep(key, program.scratch.to_bytes(_SCRATCH_BYTES, "little") + image)
+    else:
+        program = describe(graph)
+        program.scratch = int.from_bytes(kept[:_SCRATCH_BYTES], "little")
+        image = kept[_SCRATCH_BYTES:]
+    return _link(image, program, target, seconds, partial(generate, graph, target))
+
+
+def _compile(program: Program, target: Target, seconds: dict[str, float]) -> bytes:
+    """The machine code of a program's module; what it took goes into `seconds`."""
     machine = target_machine(target)
+    start = time.perf_counter()
     module = optimise(str(program.module), machine)
-    image = machine.emit_object(module)
-    name = f"graphc_{next(_names)}"
+    optimised = time.perf_counter()
+    image: bytes = machine.emit_object(module)
+    seconds |= {"llvm-opt": optimised - start, "asm": time.perf_counter() - optimised}
+    return image
+
+
+def _link(
+    image: bytes, program: Program, target: Target, seconds: dict[str, float],
+    generate: Callable[[], Program],
+) -> NativeCode:  # fmt: skip
+    start = time.perf_counter()
     library = (
         llvm.JITLibraryBuilder()
         .add_object_img(image)
         .add_current_process()
         .export_symbol(ENTRY)
-        .link(_lljit(), name)
+        .link(_lljit(), f"graphc_{next(_names)}")
     )
     signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
-    return NativeCode(program, target, module, library, signature(library[ENTRY]))
+    entry = signature(library[ENTRY])
+    seconds["asm"] += time.perf_counter() - start
+    return NativeCode(program, target, seconds, generate, library, entry)
 
 
 @cache

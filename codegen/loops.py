@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import TypeAlias
 
 from llvmlite import ir
@@ -13,7 +14,7 @@ from graphc.ir.types import FLOATS, Dim, Shape, product
 
 from .builder import SCALARS, Emitter, i64, is_static, splat
 from .elementwise import LOWERINGS, extremum
-from .indexing import MAPS
+from .indexing import MAPS, Index
 from .values import Body, Point, squeezed, unravel
 
 Value: TypeAlias = ir.Value
@@ -93,21 +94,60 @@ def emit_loop(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
         low, high = e.share(e.div(e.add(total, unit - 1), unit), thread, threads)
         span = (e.mul(low, unit), e.minimum(e.mul(high, unit), total))
 
-        def visit(index: Value, valid: int, carried: list[Value]) -> list[Value]:
+        def visit_flat(index: Value, valid: int, carried: list[Value]) -> list[Value]:
             write(Point(e, body, [index], valid, flat=True))
             return carried
 
-        each_vector(e, product(full), visit, span=span)
+        each_vector(e, product(full), visit_flat, span=span)
     else:
         low, high = e.share(e.dim(product(full[:-1])), thread, threads)
         with e.loop(low, high, 1) as (row, _, _):
             outer = unravel(e, row, full[:-1])
 
-            def visit_row(index: Value, valid: int, carried: list[Value]) -> list[Value]:
+            def visit(index: Index, valid: int) -> None:
                 write(Point(e, body, [*outer, index], valid))
-                return carried
 
-            each_vector(e, full[-1], visit_row)
+            for start, size in _pieces(body, full, e.target.lanes):
+                _each_vector_of(e, start, size, visit)
+
+
+def _each_vector_of(e: Emitter, start: int, size: Dim, visit: Callable[[Index, int], None]) -> None:
+    """Visits a piece of a row vector by vector: visit(index, valid lanes)."""
+    span = (start, start + size) if isinstance(size, int) else None
+
+    def within(at: Value, valid: int, carried: list[Value]) -> list[Value]:
+        visit(Index(e.add(at, start), 1, span=span), valid)
+        return carried
+
+    each_vector(e, size, within)
+
+
+def _pieces(body: Body, full: Shape, lanes: int) -> list[tuple[int, Dim]]:
+    """(start, size) of the parts of a row: cut where a concatenation's parts and padding begin.
+
+    A cut that would leave less than a vector is not made.
+    """
+    size = full[-1]
+    if not is_static(size):
+        return [(0, size)]
+    assert isinstance(size, int)
+    cuts = set()
+    for node in body.nodes:
+        axis = node.tensor.rank - 1
+        if squeezed(node) != full or node.tensor.shape[-1] == 1:
+            continue
+        if node.op == "concat" and node.attrs["axis"] == axis:
+            parts = [o.tensor.shape[axis] for o in body.operands[node]]
+            cuts |= set(accumulate(part for part in parts if isinstance(part, int)))
+        elif node.op == "pad" and not node.attrs["interior"][axis]:
+            cuts |= {node.attrs["low"][axis], size - node.attrs["high"][axis]}
+    result: list[tuple[int, Dim]] = []
+    start = 0
+    for cut in sorted(cuts):
+        if cut - start >= lanes and size - cut >= lanes:
+            result.append((start, cut - start))
+            start = cut
+    return [*result, (start, size - start)]
 
 
 def extreme(dtype: str, sign: int, lanes: int) -> ir.Constant:

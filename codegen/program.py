@@ -9,7 +9,8 @@ another shape get one value a step, one after the other. State is updated in pla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from llvmlite import ir
 
@@ -44,6 +45,7 @@ class Program:
         symbols: symbolic dimensions other than batch, in the order of `parameters`.
         arena: bytes of the arena that buffers take, a sum of terms.
         scratch: bytes of the arena that each thread takes besides.
+        functions: the name of each kernel's function; kernels that are alike share one.
     """
 
     module: ir.Module
@@ -51,6 +53,7 @@ class Program:
     symbols: list[str]
     arena: tuple[Dim, ...]
     scratch: int
+    functions: dict[str, str] = field(default_factory=dict)
 
 
 def streams(type_: TensorType) -> bool:
@@ -58,25 +61,34 @@ def streams(type_: TensorType) -> bool:
     return type_.rank > 0 and type_.shape[0] == Size((BATCH,))
 
 
-def generate(graph: Graph, target: Target) -> Program:
-    """The module of a scheduled graph with places.
-
-    Raises:
-        Unsupported: naming the kernel, its layer and what there is no code for.
-    """
-    module = ir.Module(graph.name)
+def describe(graph: Graph) -> Program:
+    """The program of a planned graph, its module empty."""
     state = {n.name for n in graph.inputs()}
     outputs = [name for name in graph.outputs if name not in state]
     arguments = [n.name for n in graph.inputs()] + outputs
     symbols = [s for s in graph.symbols() if s != BATCH]
-    program = Program(module, arguments, symbols, arena_size(graph), 0)
-    kernels = _Kernels(module, target, [BATCH, *symbols])
+    return Program(ir.Module(graph.name), arguments, symbols, arena_size(graph), 0)
+
+
+def generate(graph: Graph, target: Target, worker: type[Worker] | None = None) -> Program:
+    """The module of a scheduled graph with places.
+
+    Args:
+        worker: what emits the steps; `Worker` by default.
+
+    Raises:
+        Unsupported: naming the kernel, its layer and what there is no code for.
+    """
+    program = describe(graph)
+    module = program.module
+    kernels = _Kernels(module, target, [BATCH, *program.symbols])
     functions = _functions(graph, kernels)
+    program.functions = {node.name: function.name for node, function in functions.items()}
     program.scratch = round_up(kernels.scratch)
     wait = emit_wait(module, target)
     barrier = emit_barrier(module, target, wait)
-    worker = _Worker(graph, program, target, barrier, functions).emit()
-    emit_entry(module, target, ENTRY, worker, wait)
+    steps = (worker or Worker)(graph, program, target, barrier, functions).emit()
+    emit_entry(module, target, ENTRY, steps, wait)
     return program
 
 
@@ -115,7 +127,9 @@ class _Kernels:
         signature = ir.FunctionType(
             ir.VoidType(), [I64, I64, PTR] + [I64] * len(self.symbols) + [PTR] * count
         )
-        function = ir.Function(self.module, signature, node.name)
+        # Nodes of a loop's body may have the names of nodes around it.
+        name = self.module.get_unique_name(node.name)
+        function = ir.Function(self.module, signature, name)
         function.linkage = "internal"
         function.attributes.add("noinline")
         thread, threads, scratch, *rest = function.args
@@ -183,7 +197,7 @@ def _canonical(node: Node) -> str:
     return "\n".join([*lines, str([number[o] for o in body.outputs.values()])])
 
 
-class _Worker:
+class Worker:
     """worker(control, thread): the steps, each a run through the kernels."""
 
     def __init__(
@@ -211,11 +225,7 @@ class _Worker:
         )
         # The threads that were started may be fewer than were asked for.
         self.threads = e.ir.load(word(e, self.control, THREADS), typ=I64)
-        names = [*program.arguments, ""]
-        self.bases = {
-            name: e.ir.load(e.ir.gep(arguments, [i64(at)], source_etype=PTR), typ=PTR)
-            for at, name in enumerate(names)
-        }
+        self.bases = _Bases(e, arguments, [*program.arguments, ""])
         with e.loop(i64(0), steps, 1) as (step, _, _):
             row = e.mul(step, batch_size)
             e.symbols = dict(zip(program.symbols, others, strict=True))
@@ -230,24 +240,29 @@ class _Worker:
         self.sizes = {**e.symbols, BATCH: batch_size}
         end = e.address(arena, "u8", self._sum(self.program.arena))
         self.scratch = e.address(end, "u8", e.mul(self.thread, self.program.scratch))
-        self._run(self.graph, self._arguments(step, row), arena)
+        self._run(self.graph, lambda name: self._argument(name, step, row), arena)
 
-    def _run(self, graph: Graph, arguments: dict[str, ir.Value], arena: ir.Value) -> None:
-        """A graph's kernels, phase by phase, with a barrier behind each."""
+    def _run(self, graph: Graph, argument: Callable[[str], ir.Value], arena: ir.Value) -> None:
+        """A graph's kernels, phase by phase, with a barrier behind each.
+
+        Args:
+            argument: gives an argument's address, made where it is used: thousands of them that
+                live through all of a large program take LLVM's register allocator minutes.
+        """
         e = self.e
         symbols = [e.symbols[s] for s in (BATCH, *self.program.symbols)]
 
         def address(node: Node) -> ir.Value:
             place: Place = place_of(node.attrs)
             if place.argument:
-                return arguments[place.argument]
+                return argument(place.argument)
             return e.address(arena, "u8", self._sum(place.offset))
 
         nodes = [n for n in graph.nodes() if n.op in KERNELS]
         phase = nodes[0].attrs["phase"] if nodes else 0
         for node in nodes:
             if node.attrs["phase"] != phase:
-                e.ir.call(self.barrier, [self.control])
+                self._meet()
                 phase = node.attrs["phase"]
             operands = [address(o) for o in graph.operands(node)]
             items = {i.attrs["index"]: i for i in graph.users(node)}
@@ -258,7 +273,16 @@ class _Worker:
                 continue
             common = [self.thread, self.threads, self.scratch, *symbols]
             e.ir.call(self.functions[node], [*common, *operands, *results])
-        e.ir.call(self.barrier, [self.control])
+            self.done(node)
+        self._meet()
+
+    def _meet(self) -> None:
+        """The barrier."""
+        self.e.ir.call(self.barrier, [self.control])
+        self.done(None)
+
+    def done(self, kernel: Node | None) -> None:
+        """For subclasses: a kernel, a scan's copying or the barrier (None) ends here."""
 
     def _scan(
         self, node: Node, operands: list[ir.Value], results: list[ir.Value], arena: ir.Value
@@ -271,7 +295,8 @@ class _Worker:
         for carry, start, state in zip(inner.carries, outer.carries, results, strict=False):
             self._copy(start, state, carry.tensor)
             fixed[carry.name] = state
-        e.ir.call(self.barrier, [self.control])
+        self.done(node)
+        self._meet()
         moving = [
             (n.name, at, n.tensor) for n, at in zip(inner.sequences, outer.sequences, strict=True)
         ]
@@ -287,7 +312,7 @@ class _Worker:
                 name: e.address(base, type_.dtype, e.mul(at, e.dim(type_.elements)))
                 for name, base, type_ in moving
             }
-            self._run(body, fixed | here, arena)
+            self._run(body, (fixed | here).__getitem__, arena)
 
     def _copy(self, source: ir.Value, target: ir.Value, type_: TensorType) -> None:
         """Copies a value, each thread its share."""
@@ -310,19 +335,27 @@ class _Worker:
             total = e.add(total, value)
         return total
 
-    def _arguments(self, step: ir.Value, row: ir.Value) -> dict[str, ir.Value]:
-        """Each argument's address in this step."""
-        e, current = self.e, {}
-        for name in self.program.arguments:
-            base = self.bases[name]
-            is_input = name in self.graph and self.graph[name].op == "input"
-            node = self.graph[name] if is_input else self.graph.outputs[name]
-            fixed = is_input and node.attrs["role"] in ("state", "scalar")
-            if not fixed and streams(node.tensor):
-                elements = e.mul(row, e.dim(product(node.tensor.shape[1:])))
-                base = e.address(base, node.tensor.dtype, elements)
-            elif not is_input:
-                elements = e.mul(step, e.dim(node.tensor.elements))
-                base = e.address(base, node.tensor.dtype, elements)
-            current[name] = base
-        return current
+    def _argument(self, name: str, step: ir.Value, row: ir.Value) -> ir.Value:
+        """An argument's address in this step."""
+        e, base = self.e, self.bases[name]
+        is_input = name in self.graph and self.graph[name].op == "input"
+        node = self.graph[name] if is_input else self.graph.outputs[name]
+        fixed = is_input and node.attrs["role"] in ("state", "scalar")
+        if not fixed and streams(node.tensor):
+            elements = e.mul(row, e.dim(product(node.tensor.shape[1:])))
+            return e.address(base, node.tensor.dtype, elements)
+        if not is_input:
+            return e.address(base, node.tensor.dtype, e.mul(step, e.dim(node.tensor.elements)))
+        return base
+
+
+class _Bases:
+    """The arguments' first addresses, each loaded where it is used."""
+
+    def __init__(self, e: Emitter, arguments: ir.Value, names: Sequence[str]) -> None:
+        self.e, self.arguments = e, arguments
+        self.at = {name: at for at, name in enumerate(names)}
+
+    def __getitem__(self, name: str) -> ir.Value:
+        place = self.e.ir.gep(self.arguments, [i64(self.at[name])], source_etype=PTR)
+        return self.e.ir.load(place, typ=PTR)

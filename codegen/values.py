@@ -16,7 +16,7 @@ from graphc.ir.types import Dim, Shape, product
 
 from .builder import I1, I32, I64, SCALARS, Emitter, i64, memory_type, splat, zeros
 from .elementwise import LOWERINGS, Unsupported, philox_uniform
-from .indexing import MAPS, Index, Indexer, expand, fold_counts, fold_terms, squeeze
+from .indexing import ALL, MAPS, NONE, Index, Indexer, expand, fold_counts, fold_terms, squeeze
 
 # Terms of a sum that are written out rather than looped over.
 MOST_UNROLLED = 16
@@ -165,10 +165,12 @@ class Point:
             return self._read(operand, self.index if squeezed(operand) else [])
         full = expand(index, node.tensor.shape)
         place, mask = MAPS[node.op](self.indexer, node.attrs, shape, full)
-        value = self._read(operand, squeeze(place, shape), mask)
-        if mask is None:
-            return value
+        if mask is None or mask is ALL:
+            return self._read(operand, squeeze(place, shape))
         filling = splat(node.attrs["value"], SCALARS[node.tensor.dtype], self.lanes)
+        if mask is NONE:
+            return filling
+        value = self._read(operand, squeeze(place, shape), mask)
         return self.e.ir.select(mask, value, filling)
 
     def _zero(self, node: Node) -> Value:
@@ -227,9 +229,12 @@ class Point:
             place = self.indexer.affine(full[axis], 1, self.e.sub(i64(0), before))
             mask = self.indexer.below(place, shape[axis])
             at = squeeze([*full[:axis], place, *full[axis + 1 :]], shape)
-            value = self._read(operand, at, mask)
-            result = value if result is None else self.e.ir.select(mask, value, result)
             before = self.e.add(before, self.e.dim(shape[axis]))
+            if mask is ALL:
+                return self._read(operand, at)
+            if mask is not NONE:
+                value = self._read(operand, at, mask)
+                result = value if result is None else self.e.ir.select(mask, value, result)
         return result
 
     def _fold(self, node: Node, index: Sequence[Index]) -> Value:

@@ -5,11 +5,10 @@ Each takes and returns a tensor of any shape.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import ops
-from .errors import unknown_name
 from .ops import (
     celu,
     elu,
@@ -39,7 +38,10 @@ from .ops import (
     tanh_shrink,
     threshold,
 )
+from .registration import CustomObjectScope, export
+from .serialization import serialize_keras_object
 from .trace import Tensor
+from .utils import resolve
 
 Activation = Callable[..., Tensor]
 
@@ -89,20 +91,26 @@ _ALL |= {"swish": swish, "hard_swish": hard_swish}
 
 
 def get(identifier: object) -> Activation:
-    """The activation of a name, function, or None (linear).
+    """The activation of a name, function, configuration, or None (linear).
 
     Raises:
         ValueError: for an unknown name, with the nearest known one.
     """
-    if identifier is None:
-        return linear
-    if isinstance(identifier, str) and identifier in _ALL:
-        return _ALL[identifier]
-    if callable(identifier):
-        return identifier
-    raise unknown_name("activation", identifier, _ALL)
+    found: Activation | None = resolve("activation", identifier, _ALL, "keras.activations")
+    return linear if found is None else found
 
 
-def serialize(activation: Activation) -> str:
-    """The activation's name."""
-    return activation.__name__
+def serialize(activation: Activation) -> str | dict[str, Any]:
+    """The name of an activation of Keras's; the configuration of another function or object."""
+    config: dict[str, Any] = serialize_keras_object(activation)
+    name: str = config["config"]
+    return name if _ALL.get(name) is activation else config
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Activation:
+    """The activation of a name or configuration; `custom_objects` are a user's own, by name."""
+    with CustomObjectScope(custom_objects):
+        return get(config)
+
+
+export("keras.activations", _ALL)

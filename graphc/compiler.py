@@ -7,6 +7,7 @@ A program without training skips gradient and update.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,20 +16,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphc.codegen import jit
-from graphc.codegen.program import BATCH, generate
+from graphc.codegen.program import BATCH
 from graphc.codegen.target import Target, current
 from graphc.ir.graph import Graph
-from graphc.ir.ops import CONTRACTIONS
-from graphc.ir.text import to_text
 from graphc.ir.types import DTYPES, Size, evaluate
 from graphc.passes.fuse import fuse
 from graphc.passes.gradient import gradient
 from graphc.passes.manager import PassManager
 from graphc.passes.memory import plan_memory
 from graphc.passes.schedule import schedule
-from graphc.passes.shapes import multiplications
 
-from . import config
+from . import config, stages
+from .costs import kernels, step_flops
 from .trace import Tensor, Trace, Variable
 
 # Below this many operations a call, starting threads costs more than they save.
@@ -94,15 +93,19 @@ class Executable:
         graph: as planned: kernels with phases and places.
         code: the machine code.
         variables: state by input name.
-        records: the passes' records, with each stage's graph.
+        manager: the passes' records, with the graph after each.
+        stages: each stage's text and time, in order.
         seconds: compilation time, passes and machine code together.
+        batch_size: the only one that the program takes, if its stateful layers fix it.
     """
 
     graph: Graph
     code: jit.NativeCode
     variables: dict[str, Variable]
     manager: PassManager
+    stages: dict[str, stages.Stage]
     seconds: float
+    batch_size: int | None = None
     _arena: np.ndarray = field(default_factory=lambda: jit.aligned_bytes(0))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _work: dict[int, int] = field(default_factory=dict)
@@ -164,21 +167,14 @@ class Executable:
 
 
 def _count_operations(graph: Graph, symbols: dict[str, int]) -> int:
-    """Multiplications of contractions, twice, and one a kernel result's element; scans' steps."""
+    """The contractions' operations, and one for each element of a kernel's result."""
     known = {**dict.fromkeys(graph.symbols(), 1), **symbols}
-    total = 0
-    for node in graph.nodes():
-        if node.op == "item":
-            total += evaluate(node.tensor.elements, known)
-        elif node.op == "fused":
-            body = node.attrs["body"]
-            assert isinstance(body, Graph)
-            for inner in body.nx:
-                if inner.op in CONTRACTIONS:
-                    total += 2 * evaluate(multiplications(body, inner), known)
-        elif node.op == "scan":
-            steps = evaluate(node.attrs["length"], known)
-            total += steps * _count_operations(node.attrs["body"], known)
+    total = step_flops(graph, known)
+    for kernel, times in kernels(graph, known):
+        body = kernel.attrs["body"]
+        assert isinstance(body, Graph)
+        elements = (evaluate(n.tensor.elements, known) for n in body.outputs.values())
+        total += times * sum(elements)
     return total
 
 
@@ -193,27 +189,10 @@ def compile_trace(
     manager = build(trace, training, check)
     graph = manager.records[-1].graph
     target = target or current()
-    code = jit.load(generate(graph, target), target)
+    code = jit.load_graph(graph, target)
     variables = {name: variable for variable, name in trace.names.items()}
-    return Executable(graph, code, variables, manager, time.perf_counter() - start)
-
-
-def stage_text(executable: Executable, stage: str) -> str:
-    """The text of a stage: a pass's name, "llvm" or "asm".
-
-    Raises:
-        ValueError: for an unknown stage, with the known ones.
-    """
-    records = {record.name: record for record in executable.manager.records}
-    if stage in records:
-        return to_text(records[stage].graph)
-    if stage == "llvm":
-        return executable.code.llvm_text
-    if stage == "asm":
-        return jit.assembly(executable.code)
-    raise ValueError(f"unknown stage {stage!r}; known: {', '.join([*records, 'llvm', 'asm'])}")
-
-
-def stage_names(executable: Executable) -> list[str]:
-    """The stages that `stage_text` knows, in order."""
-    return [*(record.name for record in executable.manager.records), "llvm", "asm"]
+    seconds = time.perf_counter() - start
+    found = stages.of_program(manager.records, code)
+    if destination := os.environ.get(stages.VARIABLE):
+        stages.write(found, graph.name, destination)
+    return Executable(graph, code, variables, manager, found, seconds, trace.batch_size)

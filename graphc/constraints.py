@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import ops
-from .errors import unknown_name
+from .registration import CustomObjectScope, export
+from .serialization import serialize_keras_object
 from .trace import Tensor
-from .utils import snake_case
+from .utils import resolve, snake_case
 
 EPSILON = 1e-7  # keras.config.epsilon()
 Axis = int | Sequence[int]
@@ -100,24 +100,37 @@ class MinMaxNorm(Constraint):
 
 
 max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNorm
-_CLASSES: dict[str, type[Constraint]] = {
-    cls.__name__: cls for cls in (MaxNorm, NonNeg, UnitNorm, MinMaxNorm)
+_CLASSES: tuple[type[Constraint], ...] = (MaxNorm, NonNeg, UnitNorm, MinMaxNorm)
+_NAMES: dict[str, type[Constraint]] = {
+    **{cls.__name__: cls for cls in _CLASSES},
+    **{snake_case(cls.__name__): cls for cls in _CLASSES},
 }
 
 
 def get(identifier: Any) -> Callable[[Any], Tensor] | None:
-    """The constraint of a name, class, instance or function; None for None.
+    """The constraint of a name, class, instance, function or configuration; None for None.
 
     Raises:
         ValueError: for an unknown name, with the nearest known one.
     """
-    known = _CLASSES | {snake_case(name): cls for name, cls in _CLASSES.items()}
-    if identifier is None:
-        return None
-    if isinstance(identifier, str) and identifier in known:
-        return known[identifier]()
-    if inspect.isclass(identifier):
-        return get(identifier())
-    if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
-    raise unknown_name("constraint", identifier, list(known))
+    found: Callable[[Any], Tensor] | None = resolve(
+        "constraint", identifier, _NAMES, "keras.constraints"
+    )
+    return found
+
+
+def serialize(constraint: Callable[[Any], Tensor] | None) -> dict[str, Any] | None:
+    """The configuration of a constraint, as Keras writes it."""
+    config: dict[str, Any] | None = serialize_keras_object(constraint)
+    return config
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The constraint of a configuration; `custom_objects` are a user's own, by name."""
+    with CustomObjectScope(custom_objects):
+        return get(config)
+
+
+export("keras.constraints", _CLASSES)
+export("keras.constraints", _NAMES)
+export("keras", [Constraint])

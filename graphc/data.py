@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .ir.types import DTYPES, Size, TensorType, short_dtype
-from .layers.base import SymbolicTensor
+from .layers.symbolic import SymbolicTensor
 from .tree import flatten
 
 _KNOWN = set(DTYPES.values())
@@ -137,7 +137,7 @@ def _fit_input(array: np.ndarray, tensor: SymbolicTensor) -> np.ndarray:
     if array.ndim == len(wanted) - 1 and wanted[-1] == 1:
         array = array[..., None]
     fits = array.ndim == len(wanted) and all(
-        w is None or w == g for w, g in zip(wanted, array.shape, strict=True)
+        w is None or w == g for w, g in zip(wanted[1:], array.shape[1:], strict=True)
     )
     if not fits:
         hint = ""

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from . import datasets, layers, models, optimizers, utils
-from .compiler import stage_names, stage_text
 
 
 def digits_model() -> models.Sequential:
@@ -33,20 +32,14 @@ def digits_model() -> models.Sequential:
     return model
 
 
-def with_shifts(x: np.ndarray) -> np.ndarray:
-    """Images and the same moved half a pixel up, down, left and right: five times as many."""
-    moves = [(0, 1), (0, -1), (1, 0), (-1, 0)]
-    return np.concatenate([x, *((np.roll(x, move, (1, 2)) + x) / 2 for move in moves)])
-
-
 def write_stages(model: models.Model, folder: Path) -> int:
     """Writes each stage of each compiled program as a text file; returns how many."""
     written = 0
     for kind, program in model.compiled_programs():
         (folder / kind).mkdir(parents=True, exist_ok=True)
-        for number, stage in enumerate(stage_names(program)):
-            path = folder / kind / f"{number:02}-{stage}.txt"
-            path.write_text(stage_text(program, stage), encoding="utf-8")
+        for number, stage in enumerate(program.stages.values()):
+            path = folder / kind / f"{number:02}-{stage.name}.txt"
+            path.write_text(stage.text(), encoding="utf-8")
             written += 1
     return written
 
@@ -62,8 +55,7 @@ def run(folder: Path, epochs: int, started: float) -> float:
     utils.set_random_seed(0)
     (x_train, y_train), (x_test, y_test) = datasets.digits.load_data(test_fraction=0.2, seed=0)
     print(f"Handwritten digits: {len(x_train)} images to train on, {len(x_test)} held out.")
-    x_train, x_test = with_shifts(x_train.astype(np.float32) / 16), x_test.astype(np.float32) / 16
-    y_train = np.tile(y_train, 5)
+    x_train, x_test = (x.astype(np.float32) / 16 for x in (x_train, x_test))
     model = digits_model()
     model.summary()
     model.fit(x_train, y_train, batch_size=64, epochs=epochs, verbose=1)

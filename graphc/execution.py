@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,35 @@ from .ir.types import Size, evaluate
 
 # How long native code runs before Python looks at progress and Ctrl-C, in seconds.
 CHUNK_SECONDS = 0.1
+
+
+def rows_a_step(method: str, program: Executable, batch_size: int | None, rows: int) -> int:
+    """The batch size, 32 by default; or the one that the program's stateful layers fix.
+
+    Raises:
+        ValueError: when these need another one, or a multiple of it as the number of rows.
+    """
+    fixed = program.batch_size
+    if fixed is not None and (batch_size not in (None, fixed) or rows % fixed):
+        raise ValueError(
+            f"{method}: stateful layers keep the states of {fixed} rows: batch_size must be "
+            f"{fixed} and the number of rows a multiple of it, got {batch_size} and {rows}"
+        )
+    return fixed or batch_size or 32
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run of `fit` is that was broken off and goes on.
+
+    Attributes:
+        epoch: epochs that are done.
+        batches: steps of the next one that are done; logs: those after them.
+    """
+
+    epoch: int = 0
+    batches: int = 0
+    logs: dict[str, Any] = field(default_factory=dict)
 
 
 class Run:
@@ -57,6 +87,7 @@ class Run:
 
         A log is a number, or an array for a metric with several values.
         """
+        rows_a_step("a step", self.program, batch, self.rows)
         first = start * batch
         results = {
             name: np.empty((count, *shape), dtype)
@@ -88,9 +119,9 @@ def symbol_values(program: Executable, data: Data) -> dict[str, int]:
     return symbols
 
 
-def chunks(steps: int, one_by_one: bool) -> Iterator[tuple[int, int]]:
+def chunks(steps: int, one_by_one: bool, start: int = 0) -> Iterator[tuple[int, int]]:
     """(first step, number of steps): one at first, then as many as CHUNK_SECONDS allow."""
-    start, count = 0, 1
+    count = 1
     while start < steps:
         began = time.perf_counter()
         yield start, min(count, steps - start)

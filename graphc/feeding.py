@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from .callbacks import CallbackList
-from .data import Data, standardize_x
+from .data import Data, apply_class_weight, standardize_x
 from .execution import Run
 from .nonfinite import LossWatch
+from .utils import PyDataset, unpack_x_y_sample_weight
 
 
 def comes_in_batches(x: object) -> bool:
@@ -19,59 +21,102 @@ def comes_in_batches(x: object) -> bool:
     if isinstance(x, (np.ndarray, list, tuple, dict, str)) or x is None or hasattr(x, "dtype"):
         return False
     indexed = hasattr(x, "__getitem__") and hasattr(x, "__len__") and not hasattr(x, "to_numpy")
-    return hasattr(x, "__next__") or indexed
+    return hasattr(x, "__next__") or indexed or isinstance(x, PyDataset)
 
 
 class Batches:
-    """Batches of x, (x, y) or (x, y, sample_weight).
+    """Batches of x, (x, y) or (x, y, sample_weight), epoch by epoch.
+
+    With `steps` an epoch goes on where the last one ended; when the source's batches are used up,
+    it ends, and the next one begins anew. Without, an epoch is all of the source.
 
     Args:
-        source: an iterator, or an object with `__len__` and `__getitem__` (and `on_epoch_end`).
+        method: "fit", "evaluate" or "predict", for messages.
+        source: an iterator, or an object with `__getitem__`, and `num_batches` or `__len__` (and
+            `on_epoch_begin`, `on_epoch_end`).
         steps: batches of an epoch; by default all there are.
         shuffle: whether an indexed source's batches come in another order each time.
+        class_weight: class number -> weight of its samples; for indexed sources.
+
+    Raises:
+        ValueError: for endless data without steps, and class weights for an iterator.
     """
 
-    def __init__(self, source: Any, steps: int | None, shuffle: bool = False) -> None:
+    def __init__(
+        self,
+        method: str,
+        source: Any,
+        steps: int | None,
+        shuffle: bool = False,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> None:
         self.source = source
         self.indexed = not hasattr(source, "__next__")
-        self.steps = steps if steps is not None or not self.indexed else len(source)
+        count = None
+        if self.indexed:
+            count = source.num_batches if hasattr(source, "num_batches") else len(source)
+            if count is None and steps is None:
+                name = "steps_per_epoch" if method == "fit" else "steps"
+                raise ValueError(f"{method}: the data has no end; pass {name}")
+        elif class_weight is not None:
+            raise ValueError(
+                f"{method}: class_weight is not for iterators; let them give sample weights"
+            )
+        self.count = count
+        self.steps = count if steps is None else steps
         self.shuffle = shuffle
+        self.class_weight = class_weight
+        self.restart()
+
+    def restart(self) -> None:
+        """Makes the next epoch begin with an indexed source's first batch."""
+        self._given = self._from_index() if self.indexed else self.source
+        self._left = self.count
 
     def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
         """One epoch."""
-        given = self._from_index() if self.indexed else self.source
-        count = 0
-        while self.steps is None or count < self.steps:
+        if hasattr(self.source, "on_epoch_begin"):
+            self.source.on_epoch_begin()
+        done = 0
+        while self.steps is None or done < self.steps:
             try:
-                batch = next(given)
+                batch = next(self._given)
             except StopIteration:
                 if self.steps is not None:
                     warnings.warn(
-                        f"the data ended after {count} of {self.steps} batches; the generator must "
-                        "give steps_per_epoch * epochs of them",
+                        f"the data ended after {done} of {self.steps} batches; it must have "
+                        "steps_per_epoch * epochs of them",
                         stacklevel=4,
                     )
                 break
-            count += 1
-            parts = batch if isinstance(batch, tuple) else (batch,)
-            yield (*parts, None, None)[:3]
+            done += 1
+            yield unpack_x_y_sample_weight(batch)
+        if self._left is not None:
+            self._left -= done
+            if self._left <= 0:
+                self.restart()
         if hasattr(self.source, "on_epoch_end"):
             self.source.on_epoch_end()
 
     def _from_index(self) -> Iterator[Any]:
-        order = np.arange(len(self.source))
-        for at in np.random.permutation(order) if self.shuffle else order:
-            yield self.source[int(at)]
+        order: Iterable[int] = itertools.count() if self.count is None else range(self.count)
+        if self.shuffle and self.count is not None:
+            order = np.random.permutation(self.count).tolist()
+        for at in order:
+            yield self.source[at]
 
 
 def train_epoch(
     model: Any, batches: Batches, calls: CallbackList, epoch: int, watch: LossWatch
 ) -> dict[str, Any]:
     """Trains on one epoch's batches; the logs at its end."""
-    model.reset_metrics()
-    logs: dict[str, Any] = {}
+    done: int
+    logs: dict[str, Any]
+    done, logs = model.begin_epoch(epoch)
     for step, (x, y, weight) in enumerate(batches):
-        data = model.checked("fit", x, y, weight)
+        if step < done:
+            continue
+        data = apply_class_weight(model.checked("fit", x, y, weight), batches.class_weight)
         calls.on_train_batch_begin(step)
         run = Run(model.program("train", data), data, np.arange(data.rows))
         logs, losses = run.go(0, 1, data.rows)
@@ -88,6 +133,7 @@ def train_epoch(
 def evaluate(model: Any, batches: Batches, calls: CallbackList) -> dict[str, Any]:
     """Loss and metrics over all batches."""
     model.reset_metrics()
+    batches.restart()
     calls.on_test_begin()
     logs: dict[str, Any] = {}
     for step, (x, y, weight) in enumerate(batches):

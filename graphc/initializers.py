@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from graphc.errors import unknown_name
-from graphc.random import draw_normal, draw_truncated_normal, draw_uniform, next_seed
-from graphc.utils import resolve, serialized, snake_case
+from graphc.random import draw_normal, draw_truncated_normal, draw_uniform, given_seed, next_seed
+from graphc.registration import CustomObjectScope, export
+from graphc.serialization import serialize_keras_object
+from graphc.utils import resolve, snake_case
 
 Shape = Sequence[int]
 DType = DTypeLike | None
@@ -87,8 +89,6 @@ class Ones(Initializer):
 class Identity(Initializer):
     """A matrix with `gain`, by default 1, on its main diagonal and 0 elsewhere."""
 
-    _arguments = ("gain",)
-
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = gain
 
@@ -97,6 +97,9 @@ class Identity(Initializer):
         if len(sizes) != 2:
             raise ValueError(f"Identity: expected a two-dimensional shape, received {sizes}.")
         return np.asarray(self.gain * np.eye(*sizes), dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {} if self.gain == 1 else {"gain": self.gain}  # Keras writes none
 
 
 class RandomInitializer(Initializer):
@@ -111,10 +114,8 @@ class RandomInitializer(Initializer):
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        if not isinstance(seed, (int, np.integer, type(None))):
-            raise ValueError(f"Argument `seed`: expected an int or None, received {seed!r}.")
-        self._given_seed = None if seed is None else int(seed)
-        self.seed = next_seed() if seed is None else int(seed)
+        self._given_seed = given_seed(seed)
+        self.seed = next_seed() if self._given_seed is None else self._given_seed
 
     def get_config(self) -> dict[str, Any]:
         return {"seed": self._given_seed, **super().get_config()}
@@ -374,7 +375,7 @@ def get(identifier: object) -> Any:
     """
     if isinstance(identifier, (np.ndarray, np.generic)):
         return _given_values(identifier)
-    return resolve("initializer", identifier, _NAMES)
+    return resolve("initializer", identifier, _NAMES, "keras.initializers")
 
 
 def _given_values(values: np.ndarray | np.generic) -> InitializerFunction:
@@ -389,9 +390,16 @@ def _given_values(values: np.ndarray | np.generic) -> InitializerFunction:
 
 def serialize(initializer: InitializerFunction | None) -> dict[str, Any] | None:
     """The dict that Keras 3 stores for an initializer, as `deserialize` takes."""
-    return serialized(initializer)
+    config: dict[str, Any] | None = serialize_keras_object(initializer)
+    return config
 
 
 def deserialize(config: object, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The initializer that `serialize` described; `custom_objects` maps names to a user's own."""
-    return resolve("initializer", config, {**_NAMES, **(custom_objects or {})})
+    with CustomObjectScope(custom_objects):
+        return get(config)
+
+
+export("keras.initializers", _CLASSES)
+export("keras.initializers", _NAMES)
+export("keras", [Initializer])

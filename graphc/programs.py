@@ -8,44 +8,13 @@ from typing import Any
 
 from . import ops
 from .compiler import Training
+from .dag import run_layers
 from .ir.types import Size, TensorType
-from .layers.base import SymbolicTensor
+from .layers.symbolic import SymbolicTensor
 from .task import Task
 from .trace import Tensor, Trace, Variable
-from .tree import flatten
 
 BATCH = Size(("batch",))
-
-
-def run_layers(
-    inputs: Sequence[SymbolicTensor], values: Sequence[Tensor], outputs: Any
-) -> list[Tensor]:
-    """Traces the DAG of layer calls from values of the inputs to the outputs."""
-    known: dict[SymbolicTensor, Tensor] = dict(zip(inputs, values, strict=True))
-
-    def insert(structure: Any) -> Any:
-        if isinstance(structure, (list, tuple)):
-            return type(structure)(insert(part) for part in structure)
-        if isinstance(structure, dict):
-            return {key: insert(part) for key, part in structure.items()}
-        return known[structure] if isinstance(structure, SymbolicTensor) else structure
-
-    wanted = flatten(outputs)
-    stack = list(wanted)
-    while stack:
-        tensor = stack[-1]
-        if tensor in known:
-            stack.pop()
-            continue
-        call = tensor.call
-        arguments = [t for t in flatten((call.args, call.kwargs)) if isinstance(t, SymbolicTensor)]
-        missing = [t for t in arguments if t not in known]
-        if missing:
-            stack.extend(missing)
-            continue
-        results = call.layer.trace_call(insert(call.args), insert(call.kwargs), call.where)
-        known.update(zip(flatten(call.outputs), flatten(results), strict=True))
-    return [known[t] for t in wanted]
 
 
 def _data(trace: Trace, types: Mapping[str, TensorType], gathered: bool) -> dict[str, Tensor]:

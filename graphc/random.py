@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random as python_random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,22 @@ def set_random_seed(seed: int) -> None:
     _seeds.seed(seed)
     python_random.seed(seed)
     np.random.seed(seed)
+
+
+def given_seed(seed: Any) -> int | None:
+    """The number that an argument `seed` means.
+
+    Args:
+        seed: an int, None, or a configuration of a `keras.random.SeedGenerator`.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if isinstance(seed, Mapping) and seed.get("class_name") == "SeedGenerator":
+        seed = seed["config"].get("seed")
+    if not isinstance(seed, (int, np.integer, type(None))):
+        raise ValueError(f"Argument `seed`: expected an int or None, received {seed!r}.")
+    return None if seed is None else int(seed)
 
 
 def next_seed() -> int:

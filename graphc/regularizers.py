@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import ops
-from .errors import unknown_name
+from .registration import CustomObjectScope, export
+from .serialization import serialize_keras_object
 from .trace import Tensor
-from .utils import snake_case
+from .utils import resolve, snake_case
 
 
 class Regularizer:
@@ -115,25 +115,38 @@ class OrthogonalRegularizer(Regularizer):
 
 
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
-_CLASSES: dict[str, type[Regularizer]] = {
-    cls.__name__: cls for cls in (L1, L2, L1L2, OrthogonalRegularizer)
+_CLASSES: tuple[type[Regularizer], ...] = (L1, L2, L1L2, OrthogonalRegularizer)
+_NAMES: dict[str, type[Regularizer]] = {
+    **{cls.__name__: cls for cls in _CLASSES},
+    **{snake_case(cls.__name__): cls for cls in _CLASSES},
+    **{"l1_l2": L1L2, "l1": L1, "l2": L2},
 }
 
 
 def get(identifier: Any) -> Callable[[Any], Tensor] | None:
-    """The regularizer of a name, class, instance or function; None for None.
+    """The regularizer of a name, class, instance, function or configuration; None for None.
 
     Raises:
         ValueError: for an unknown name, with the nearest known one.
     """
-    known = _CLASSES | {snake_case(name): cls for name, cls in _CLASSES.items()}
-    known |= {"l1_l2": L1L2, "l1": L1, "l2": L2}
-    if identifier is None:
-        return None
-    if isinstance(identifier, str) and identifier in known:
-        return known[identifier]()
-    if inspect.isclass(identifier):
-        return get(identifier())
-    if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
-    raise unknown_name("regularizer", identifier, list(known))
+    found: Callable[[Any], Tensor] | None = resolve(
+        "regularizer", identifier, _NAMES, "keras.regularizers"
+    )
+    return found
+
+
+def serialize(regularizer: Callable[[Any], Tensor] | None) -> dict[str, Any] | None:
+    """The configuration of a regularizer, as Keras writes it."""
+    config: dict[str, Any] | None = serialize_keras_object(regularizer)
+    return config
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The regularizer of a configuration; `custom_objects` are a user's own, by name."""
+    with CustomObjectScope(custom_objects):
+        return get(config)
+
+
+export("keras.regularizers", _CLASSES)
+export("keras.regularizers", _NAMES)
+export("keras", [Regularizer])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -59,6 +59,13 @@ class Variable(Operand):
         self.regularizer: Callable[[Tensor], Tensor] | None = None
         self.constraint: Callable[[Tensor], Tensor] | None = None
 
+    @classmethod
+    def blank(cls, shape: Sequence[int], name: str, trainable: bool, dtype: object) -> Self:
+        """A variable of zeros, without an array of them to copy."""
+        variable = cls(0, name, trainable, dtype)
+        variable._value = np.full(shape, 0, variable._value.dtype)  # in large pages, unlike `zeros`
+        return variable
+
     @property
     def value(self) -> np.ndarray:
         """The array that programs work on; `assign` changes it, its address never does."""
@@ -95,6 +102,27 @@ class Variable(Operand):
 
     def __repr__(self) -> str:
         return f"<Variable {self.name} {self.type}>"
+
+
+def assign_all(owner: str, variables: Sequence[Variable], values: Sequence[object]) -> None:
+    """Copies values into variables, into all of them or none.
+
+    Args:
+        owner: whose they are, which messages start with.
+
+    Raises:
+        ValueError: when their number or their shapes differ.
+    """
+    if len(values) != len(variables):
+        raise ValueError(f"{owner}: expected {len(variables)} arrays, got {len(values)}")
+    arrays = [np.asarray(value) for value in values]
+    for variable, array in zip(variables, arrays, strict=True):
+        if variable.shape != array.shape:
+            raise ValueError(
+                f"{owner}: weight {variable.name!r} has shape {variable.shape}, got {array.shape}"
+            )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
 
 
 class Tensor(Operand):
@@ -160,9 +188,11 @@ class Trace:
         self.training = training
         self.names: dict[Variable, str] = {}
         self._now: dict[Variable, Tensor] = {}
+        self._readers: dict[Variable, str] = {}  # the layer that read a variable first
         self._streams = 0
         self.losses: list[Tensor] = []  # scalars that layers add to the loss
         self.random_state = random_state
+        self.batch_size: int | None = None  # where stateful layers fix it
         # The graphs around a loop's body that is being traced, outermost first, each with the
         # inputs that stand for outer nodes in the next inner graph.
         self._around: list[tuple[Graph, dict[Node, Node]]] = []
@@ -180,10 +210,15 @@ class Trace:
                 count += 1
                 name = f"{variable.name}_{count}"
             self.names[variable] = name
+            self._readers[variable] = self.builder.scope.layer
             self._now[variable] = Tensor(
                 graph.add("input", (), {"role": "state"}, type=variable.type, name=name)
             )
         return self._now[variable]
+
+    def layer_of(self, variable: Variable) -> str:
+        """The layer whose weight a variable is: the one that reads it, with those around it."""
+        return self._readers.get(variable) or variable.name.rpartition("/")[0]
 
     def local(self, tensor: Tensor) -> Node:
         """The tensor's node, or in a loop's body the input that stands for an outer one."""

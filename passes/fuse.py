@@ -18,6 +18,8 @@ Groups are formed from the outputs backwards, so that work is done where its res
 node joins the groups of its users when they can be one kernel, and otherwise starts a group of
 its own, one step higher. A node's group is always higher than the other groups that read it,
 which is why the result cannot have a cycle. A second sweep merges groups into a producer.
+
+What a kernel writes to memory says why, in its item's annotation `kept`.
 """
 
 from __future__ import annotations
@@ -29,11 +31,16 @@ from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import CONTRACTIONS, OPS, REDUCTIONS
 from graphc.ir.types import Shape
 
-from .legalize import FREE, is_view, legalize, reduced_axes, squeeze
+from . import reasons
+from .legalize import ADDRESSES, FREE, LOADS, is_view, legalize, reduced_axes, squeeze
 from .shapes import Builder
 
+# What takes an instruction or two.
+CHEAP = frozenset({
+    "add", "sub", "mul", "neg", "cast", "maximum", "minimum", "equal", "less", "less_equal",
+    "logical_and", "logical_or", "logical_not", "select",
+})  # fmt: skip
 # Read their operands at other places than their own element's.
-LOADS = frozenset({"transpose", "gather", "reverse", "pad", "concat", "fold"})
 ELSEWHERE = LOADS | CONTRACTIONS | {"scatter_add", "random_uniform", "scan"}
 
 
@@ -59,7 +66,10 @@ class Fuser:
         self.results = set(graph.outputs.values())
         self.views = {n for n in graph.nx if n.op == "item" or is_view(graph, n)}
         self.inlined: set[Node] = set()
+        self.numbers: set[Node] = set()
+        self.refusals: dict[Node, str] = {}  # why a node is not in its readers' kernel
         self._find_inlined()
+        self._find_numbers()
 
     def _find_inlined(self) -> None:
         """Elementwise work that only ops read which take each element once, at another place.
@@ -73,9 +83,22 @@ class Fuser:
                 if all(u.op in moved or u in self.inlined for u in users):
                     self.inlined.add(node)
 
+    def _find_numbers(self) -> None:
+        """Cheap elementwise work on constants and indices alone, such as the numbers of a window's
+        places: made again where it is read, as reading it from memory would cost more."""
+        made: set[Node] = set()
+        for node in self.graph.nodes():
+            if node.op in FREE | CHEAP and all(o in made for o in self.operands[node]):
+                made.add(node)
+        for node in reversed(self.graph.nodes()):
+            if node in made and node.op in CHEAP and node not in self.results:
+                users = self.users[node]  # a view needs its operand in memory
+                if not any(u.op in ADDRESSES or u in self.views for u in users):
+                    self.numbers.add(node)
+
     def free(self, node: Node) -> bool:
         """Whether the node is made again in each kernel that reads it."""
-        return node.op in FREE or node in self.inlined
+        return node.op in FREE or node in self.inlined or node in self.numbers
 
     def outside(self, node: Node) -> bool:
         """Whether the node never is a member of a kernel by itself."""
@@ -99,7 +122,8 @@ class Fuser:
         """
         found = []
         for user in self.users[node]:
-            if user in self.views or user in self.inlined or user.op in ("slice", "windows"):
+            seen_through = user in self.views or user in self.inlined or user in self.numbers
+            if seen_through or user.op in ("slice", "windows"):
                 found += [(reader, user, "other") for reader, *_ in self.readers(user)]
             elif user.op == "broadcast":
                 axes: tuple[int, ...] = user.attrs["axes"]
@@ -118,8 +142,11 @@ class Fuser:
         readers = self.readers(node)
         height = max((self.group[r].height for r, *_ in readers), default=-1)
         top = [(r, how) for r, _, how in readers if self.group[r].height == height]
-        joined = self._join(node, top) if top and node.op != "scan" else None
-        if joined is None:
+        refusal = self._refusal(node, top)
+        if refusal is None and top:
+            joined = self._join(node, top)
+        else:
+            self.refusals[node] = refusal or ""
             joined = self._start(node, height + 1)
         self.group[node] = joined
         joined.members.add(node)
@@ -166,18 +193,28 @@ class Fuser:
                 return self._kept_axes(member)
         return None
 
-    def _join(self, node: Node, top: list[tuple[Node, str]]) -> Group | None:
-        """The one group of all these readers with the node in it, or None."""
+    def _refusal(self, node: Node, top: list[tuple[Node, str]]) -> str | None:
+        """Why these readers and the node cannot be one kernel; None if they can."""
+        if node.op == "scan":
+            return "the loop's kernels run step by step"
+        groups = list(dict.fromkeys(self.group[reader] for reader, _ in top))
+        for other in groups[1:]:
+            if not self._mergeable(groups[0], other):
+                kinds = f"{groups[0].kind} and {other.kind}"
+                return f"read by two kernels that cannot be one: {kinds}"
+        for reader, how in top:
+            if not self._fits(node, reader, how, self.group[reader]):
+                return reasons.misfit(node, reader, how)
+        rows = any(how == "row" for _, how in top)
+        for reader, _ in top:
+            if not self._admits(node, self.group[reader], rows):
+                return reasons.no_place(node, reader, self.group[reader].kind)
+        return None
+
+    def _join(self, node: Node, top: list[tuple[Node, str]]) -> Group:
+        """The one group of all these readers with the node in it."""
         groups = list(dict.fromkeys(self.group[reader] for reader, _ in top))
         merged = groups[0]
-        for other in groups[1:]:
-            if not self._mergeable(merged, other):
-                return None
-        if not all(self._fits(node, reader, how, self.group[reader]) for reader, how in top):
-            return None
-        rows = any(how == "row" for _, how in top)
-        if not all(self._admits(node, group, rows) for group in groups):
-            return None
         for other in groups[1:]:
             self._absorb(merged, other)
         if merged.kind == "loop" and any(how == "row" for _, how in top):
@@ -330,8 +367,8 @@ def _emit(fuser: Fuser, group: Group, result: Graph, new: dict[Node, Node], name
     )  # fmt: skip
     for index, node in enumerate(written):
         new[node] = result.add(
-            "item", (kernel,), {"index": index}, type=node.tensor, scope=node.scope,
-            name=result.free_name(node.name),
+            "item", (kernel,), {"index": index, "kept": _reason(fuser, group, node)},
+            type=node.tensor, scope=node.scope, name=result.free_name(node.name),
         )  # fmt: skip
 
 
@@ -355,6 +392,18 @@ def _memory(fuser: Fuser, node: Node, result: Graph, new: dict[Node, Node]) -> N
         source = _memory(fuser, fuser.operands[node][0], result, new)
         new[node] = result.import_node(node, (source,))
     return new[node]
+
+
+def _reason(fuser: Fuser, group: Group, node: Node) -> str:
+    """Why a kernel's value is written to memory."""
+    if node in fuser.results:
+        return "a result of the program"
+    outside = [
+        reader
+        for reader, _, how in fuser.readers(node)
+        if fuser.group[reader] is not group or how == "other"
+    ]
+    return fuser.refusals.get(node) or reasons.later(outside[-1])
 
 
 def _read_outside(fuser: Fuser, group: Group, node: Node) -> bool:

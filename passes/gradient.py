@@ -238,7 +238,7 @@ class _Loop:
         """The forward values to keep, so that all in `read` can be had from them."""
         flow = nx.DiGraph()
         flow.add_nodes_from(["made", "read"])
-        stack, seen = list(read), set(read)
+        stack, seen = _in_order(read), set(read)
         while stack:
             node = stack.pop()
             flow.add_edge((node, "in"), (node, "out"), capacity=_bytes(node.tensor))
@@ -250,7 +250,7 @@ class _Loop:
                 if operand not in seen:
                     seen.add(operand)
                     stack.append(operand)
-        for node in read:
+        for node in _in_order(read):
             flow.add_edge((node, "out"), "read")
         _, (made, _) = nx.minimum_cut(flow, "made", "read")
         return {n for n in seen if (n, "in") in made and (n, "out") not in made}
@@ -260,7 +260,7 @@ class _Loop:
         work, scan = self.work, self.scan
         operands = [*self.operands.constants, *self.operands.carries, *self.operands.sequences]
         names = {work.outputs[name]: name for name in reversed(stacked(work))}
-        for node in sorted(self.kept - names.keys(), key=lambda n: n.index):
+        for node in _in_order(self.kept - names.keys()):
             name = work.free_name(f"kept/{node.name}")
             work.outputs[name], names[node] = node, name
         inputs = [*self.inner.constants, *self.inner.carries, *self.inner.sequences]
@@ -269,7 +269,7 @@ class _Loop:
         scan.type = result_types([operand.tensor for operand in operands], scan.attrs)
         places = {name: at for at, name in enumerate(stacked(body), len(self.inner.carries))}
         self.stacks = dict(zip(self.inner.sequences, self.operands.sequences, strict=True))
-        self.stacks |= {n: self.outer.item(scan, places[names[n]]) for n in self.kept}
+        self.stacks |= {n: self.outer.item(scan, places[names[n]]) for n in _in_order(self.kept)}
 
     def _reverse(self, roots: Sequence[Node]) -> list[Node | None]:
         """Adds the loop over the cotangents; its results by the forward scan's operands."""
@@ -391,3 +391,8 @@ def _bytes(type_: TensorType) -> int:
     """About how large a value is."""
     symbols = type_.elements.symbols if isinstance(type_.elements, Size) else ()
     return type_.itemsize * evaluate(type_.elements, dict.fromkeys(symbols, GUESS))
+
+
+def _in_order(nodes: Iterable[Node]) -> list[Node]:
+    """A set's nodes as the graph has them: a graph's text must not depend on addresses."""
+    return sorted(nodes, key=lambda n: n.index)

@@ -12,6 +12,8 @@ from .shapes import Builder
 
 # Made again in each kernel that reads them: they cost nothing there, and memory otherwise.
 FREE = frozenset({"const", "iota", "size", "broadcast", "slice", "windows"})
+# Elements of their operands, at other places.
+LOADS = frozenset({"transpose", "gather", "reverse", "pad", "concat", "fold"})
 # Read all operands at places of their own choice: operands must be in memory, in their own order.
 ADDRESSES = CONTRACTIONS | {"gather", "scatter_add", "scan"}
 # Batches that a kernel's gradient is summed over by itself, when its tiles are too few for threads.

@@ -115,7 +115,7 @@ OPTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Array], Array]]] = {
         lambda x: np.sign(x) * np.maximum(np.abs(x) - 1, 0),
     ),
     "glu": (
-        lambda x: activations.glu(ops.concatenate([x, 1 - x])), lambda x: x * sigmoid(1 - x)
+        lambda x: activations.glu(ops.concatenate([x, 1 - x], -1)), lambda x: x * sigmoid(1 - x)
     ),
     "softmax 0": (partial(activations.softmax, axis=0), lambda x: softmax(x.T).T),
 }  # fmt: skip
@@ -197,5 +197,5 @@ def test_get() -> None:
     assert activations.serialize(activations.get("swish")) == "silu"
     with pytest.raises(ValueError, match=r"Unknown activation 'rellu'\. Did you mean 'relu'"):
         activations.get("rellu")
-    with pytest.raises(ValueError, match="Unknown activation 3"):
+    with pytest.raises(ValueError, match="Could not interpret the activation 3"):
         activations.get(3)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from graphc.callbacks import CallbackList, progress
+from graphc.callbacks import CallbackList
+from graphc.utils import progbar
 
 SHOW_CURSOR = "\x1b[?25h"
 
@@ -29,7 +30,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(progbar, "time", clock)
     return clock
 
 
@@ -66,7 +67,7 @@ def test_a_line_an_epoch(verbose: Any, clock: Clock, capsys: pytest.CaptureFixtu
     # 0.54 s of steps and 1 s of validation, which does not count as time of the steps.
     assert capsys.readouterr().out == (
         "Epoch 3/10\n12/12 - 2s - 45ms/step - "
-        "accuracy: 0.9000 - loss: 0.3000 - tiny: -1.0000e-05 - val_loss: 0.5000\n"
+        "loss: 0.3000 - accuracy: 0.9000 - tiny: -1.0000e-05 - val_loss: 0.5000\n"
     )
 
 
@@ -142,7 +143,7 @@ def test_the_bar(clock: Clock, terminal: Terminal) -> None:
     assert out.startswith("Epoch 3/10\n")
     for part in (" 4/12 ━", " 8/12 ━", "12/12 ━", "0s 45ms/step - loss: 0.2500", SHOW_CURSOR):
         assert part in out
-    final = "2s 45ms/step - accuracy: 0.9000 - loss: 0.3000 - tiny: -1.0000e-05 - val_loss: 0.5000"
+    final = "2s 45ms/step - loss: 0.3000 - accuracy: 0.9000 - tiny: -1.0000e-05 - val_loss: 0.5000"
     assert final in out.splitlines()[-2]
 
 

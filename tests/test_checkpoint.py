@@ -41,6 +41,16 @@ def test_every_so_many_batches(tmp_path: Path) -> None:
     assert names == ["1.4", "2.3", "3.2"]  # 5 batches an epoch; the count goes on
 
 
+def test_whole_models(tmp_path: Path) -> None:
+    path = tmp_path / "{epoch}.keras"
+    model = trained(callbacks.ModelCheckpoint(path), epochs=2)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1.keras", "2.keras"]
+    loaded = models.load_model(tmp_path / "2.keras")
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+    again = [m.fit(X, Y, 4, 1, 0, shuffle=False).history["loss"] for m in (model, loaded)]
+    assert again[0] == again[1]
+
+
 def test_the_best_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     worse = iter([3.0, 1.0, 2.0])
     loss = callbacks.LambdaCallback(on_epoch_end=lambda _, logs: logs.update(val_loss=next(worse)))
@@ -51,8 +61,8 @@ def test_the_best_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
-    "whole": ({"save_weights_only": False}, NotImplementedError, "whole models"),
-    "name": ({"filepath": "m.h5"}, ValueError, r"must end in .weights.h5, got 'm.h5'"),
+    "whole": ({"save_weights_only": False}, ValueError, r"must end in \.keras, got 'm\.weights"),
+    "name": ({"filepath": "m.h5"}, ValueError, r"must end in \.weights\.h5, got 'm\.h5'"),
     "freq": ({"save_freq": "batch"}, ValueError, "save_freq must be 'epoch' or an int"),
 }
 

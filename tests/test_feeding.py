@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc import callbacks, layers, models
+from graphc import callbacks, layers, models, utils
 
 X = np.random.default_rng(0).normal(size=(11, 3)).astype(np.float32)
 Y = X.sum(1, keepdims=True) > 0
@@ -93,6 +93,68 @@ def test_callbacks_stop_between_batches() -> None:
         callbacks=[callbacks.LambdaCallback(on_train_batch_end=stop)],
     )
     assert seen == [0, 1]
+
+
+class Recorded(utils.PyDataset):
+    """Batches and hooks in the order in which they are asked for."""
+
+    def __init__(self, num_batches: int | None) -> None:
+        super().__init__()
+        self.count = num_batches
+        self.events: list[int | str] = []
+
+    @property
+    def num_batches(self) -> int | None:
+        return self.count
+
+    def __getitem__(self, at: int) -> list[np.ndarray]:
+        self.events.append(at)
+        return [X[:2], Y[:2]]
+
+    def on_epoch_begin(self) -> None:
+        self.events.append("begin")
+
+    def on_epoch_end(self) -> None:
+        self.events.append("end")
+
+
+def test_epochs_of_a_dataset_go_on_where_the_last_one_ended() -> None:
+    """What Keras asks for, but for its look at the first batch before training."""
+    made = model()
+    data = Recorded(5)
+    with pytest.warns(UserWarning, match="the data ended after 2 of 3 batches"):
+        made.fit(data, epochs=3, steps_per_epoch=3, shuffle=False, verbose=0)
+    first, second = ["begin", 0, 1, 2, "end"], ["begin", 3, 4, "end"]
+    assert data.events == first + second + first
+    assert made.optimizer.iterations.value == 8
+    data = Recorded(None)
+    made.fit(data, epochs=2, steps_per_epoch=2, verbose=0)
+    assert data.events == ["begin", 0, 1, "end", "begin", 2, 3, "end"]
+    data = Recorded(5)
+    made.fit(X, Y, epochs=2, validation_data=data, validation_steps=2, verbose=0)
+    assert data.events == ["begin", 0, 1, "end"] * 2
+    with pytest.raises(ValueError, match="fit: the data has no end; pass steps_per_epoch"):
+        made.fit(Recorded(None))
+    with pytest.raises(ValueError, match="predict: the data has no end; pass steps"):
+        made.predict(Recorded(None))
+
+
+def test_a_dataset_is_shuffled_by_batches() -> None:
+    utils.set_random_seed(0)
+    data = Recorded(6)
+    model().fit(data, epochs=2, verbose=0)
+    first, second = data.events[1:7], data.events[9:15]
+    assert sorted(map(int, first)) == sorted(map(int, second)) == list(range(6))
+    assert first != second
+
+
+def test_class_weights_of_batches() -> None:
+    made, other = model(), model()
+    weights = {0: 0.5, 1: 3.0}
+    wanted = made.fit(X[:2], Y[:2], 2, 1, 0, class_weight=weights, shuffle=False).history
+    assert other.fit(Recorded(1), verbose=0, class_weight=weights).history == wanted
+    with pytest.raises(ValueError, match="fit: class_weight is not for iterators"):
+        made.fit(endless(), class_weight=weights)
 
 
 def test_what_is_for_arrays_only() -> None:

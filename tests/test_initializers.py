@@ -236,5 +236,5 @@ def test_custom_objects() -> None:
     assert config is not None
     assert config["registered_name"] == "Sevens"
     assert type(initializers.deserialize(config, {"Sevens": Sevens})) is Sevens
-    with pytest.raises(ValueError, match="Unknown initializer 'Sevens'"):
+    with pytest.raises(ValueError, match="not there: class Sevens; classes"):
         initializers.deserialize(config)

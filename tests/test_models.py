@@ -64,7 +64,6 @@ def test_shapes_come_with_the_first_call() -> None:
         [layers.Dense(2, input_dim=3)],
         [layers.Dense(2, batch_input_shape=(None, 3))],
         [layers.Input((3,)), layers.Dense(2)],
-        [layers.Input(shape=(3,), batch_size=32), layers.Dense(2)],
         [layers.InputLayer((3,)), layers.Dense(2)],
     ],
     ids=str,
@@ -233,14 +232,24 @@ A, B = layers.Input((3,), name="a"), layers.Input((3,), name="b")
 WRONG: dict[str, tuple[Any, Any, str]] = {
     "disconnected": (A, layers.Dense(2)(B), r"need the tensor of 'b' \(test_models\.py:\d+\)"),
     "half": (A, layers.Dense(2)(A + B), "need the tensor of 'b'"),
-    "unused": ([A, B], layers.Dense(2)(A), r"do not depend on the inputs \['b'\]"),
     "double": (A, layers.Dense(2, name="x")(layers.Dense(3, name="x")(A)), r"\['x'\] repeat"),
-    "no input": (layers.Dense(3, name="h")(A), A, "'h' is the output of layer 'h'"),
+    "behind": (layers.Dense(3, name="h")(A), A, r"need the tensor of 'a' .* inputs \['h'\]"),
     "array": (np.ones(3), A, "inputs must be tensors .* got ndarray"),
     "layer": (A, layers.Dense(3), "outputs must be tensors .* got Dense"),
     "nothing": (A, None, "outputs must be tensors .* got NoneType"),
     "empty": ([], A, "inputs must be tensors"),
 }
+
+
+def test_batch_size_shows_and_does_not_bind() -> None:
+    model = models.Sequential([layers.Input(shape=(3,), batch_size=32), layers.Dense(2)])
+    assert model.input_shape == (32, 3) and model.output_shape == (32, 2)
+    assert model.predict(draw(5, 3), verbose=0).shape == (5, 2)
+    assert layers.Input(batch_shape=(4, 3)).shape == (4, 3)
+    with pytest.raises(ValueError, match="batch_size must be an int of at least 1, got 0"):
+        layers.Input((3,), batch_size=0)
+    with pytest.raises(ValueError, match="takes the place of shape"):
+        layers.Input((3,), batch_shape=(2, 3))
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -329,5 +338,5 @@ def test_a_subclass_with_inputs_and_outputs() -> None:
     x = layers.Input((3,))
     data = draw(2, 3)
     np.testing.assert_array_equal(Mine(x, x * 2.0).predict(data, verbose=0), data * 2)
-    with pytest.raises(ValueError, match="has no layers yet"):
+    with pytest.raises(ValueError, match="neither tensors nor a call"):
         Mine().predict(data, verbose=0)

@@ -13,7 +13,7 @@ from graphc.codegen.target import detect
 from graphc.ir import interpret as interpreter
 from graphc.ir.ops import OPS
 from graphc.ir.verify import verify
-from graphc.passes import derivatives, shapes, simplify
+from graphc.passes import derivatives, identities, shapes
 from graphc.passes.memory import plan_memory
 from graphc.passes.schedule import schedule
 
@@ -60,7 +60,7 @@ def test_every_op_has_code(op: str) -> None:
 TABLES = {
     "passes.shapes.RULES": shapes.RULES,
     "passes.derivatives.DERIVATIVES": derivatives.DERIVATIVES,
-    "passes.simplify.RULES": simplify.RULES,
+    "passes.identities.RULES": identities.RULES,
     "ir.interpret.MEANING": interpreter.MEANING,
     "codegen.elementwise.LOWERINGS": LOWERINGS,
     "op_samples.SAMPLES": SAMPLES,

@@ -57,6 +57,10 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Array]]] = {
         lambda x, y: ops.take_along_axis(x, PLACES, axis=-1),
         lambda x, y: np.take_along_axis(x, PLACES, axis=-1),
     ),
+    "take_along_axis of all": (
+        lambda x, y: ops.take_along_axis(x, PICKED),
+        lambda x, y: np.take_along_axis(x, np.asarray(PICKED).ravel(), None),
+    ),
     "take_along_axis inside": (
         lambda x, y: ops.take_along_axis(x, PLACES[:, :1], axis=1),
         lambda x, y: np.take_along_axis(x, PLACES[:, :1], axis=1),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc import callbacks, layers, models, ops, optimizers, training, utils
+from graphc import callbacks, compiled, layers, models, ops, optimizers, utils
 
 Array = np.ndarray
 RANDOM = np.random.default_rng(5)
@@ -52,13 +52,13 @@ def same(actual: list[Array], wanted: list[Array]) -> None:
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the programs compiled."""
     names: list[str] = []
-    original = training.compile_trace
+    original = compiled.compile_trace
 
     def counting(trace: Any, *args: Any, **kwargs: Any) -> Any:
         names.append(trace.graph.name)
         return original(trace, *args, **kwargs)
 
-    monkeypatch.setattr(training, "compile_trace", counting)
+    monkeypatch.setattr(compiled, "compile_trace", counting)
     return names
 
 

@@ -1,9 +1,7 @@
-"""Weights: their order, setting, counting, showing, and files of them."""
+"""Weights: their order, setting, counting and showing."""
 
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 
@@ -180,86 +178,3 @@ def test_summary_before_shapes_are_known() -> None:
     assert "d (Dense)" in text and "?" in text
     with pytest.raises(ValueError, match="has no layers"):
         models.Sequential().summary()
-
-
-# Files.
-
-
-@pytest.mark.parametrize("make", [small, branches, nested])
-def test_files_give_the_weights_back(make: Any, tmp_path: Path) -> None:
-    path = tmp_path / "model.weights.h5"
-    model, other = make(), make()
-    model.save_weights(path)
-    other.load_weights(str(path))
-    for mine, its in zip(model.get_weights(), other.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, its)
-    assert [p.name for p in tmp_path.iterdir()] == ["model.weights.h5"]
-
-
-def test_files_are_laid_out_as_keras_does(tmp_path: Path) -> None:
-    path = tmp_path / "model.weights.h5"
-    nested().save_weights(path)
-    names: list[str] = []
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
-    assert names == [
-        f"layers/{group}/vars/{at}"
-        for group in (
-            "dense", "functional/layers/dense", "sequential/layers/dense",
-            "sequential/layers/dense_1",
-        )
-        for at in (0, 1)
-    ]  # fmt: skip
-
-
-def test_files_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
-    model = models.Sequential([layers.Input((3,)), layers.Dense(4), layers.Dense(2)])
-    before = model.get_weights()
-    good = tmp_path / "other.weights.h5"
-    text = tmp_path / "text.weights.h5"
-    text.write_text("no HDF5")
-    short = models.Sequential([layers.Input((3,)), layers.Dense(4)])
-    wide = models.Sequential([layers.Input((3,)), layers.Dense(4), layers.Dense(5)])
-    for other, message in (
-        (short, r"dense_\d+/kernel' \(layers/dense_1/vars/0\).*it is missing"),
-        (wide, r"has shape \(4, 2\); got shape \(4, 5\)"),
-    ):
-        other.save_weights(good)
-        with pytest.raises(ValueError, match=message):
-            model.load_weights(good)
-    with pytest.raises(ValueError, match="not an HDF5 file"):
-        model.load_weights(text)
-    with pytest.raises(FileNotFoundError, match=r"absent\.weights\.h5"):
-        model.load_weights(tmp_path / "absent.weights.h5")
-    for old, new in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
-
-
-def test_saving_errors(tmp_path: Path) -> None:
-    path = tmp_path / "model.weights.h5"
-    with pytest.raises(ValueError, match=r"must end in \.weights\.h5"):
-        small().save_weights(tmp_path / "model.h5")
-    with pytest.raises(ValueError, match="before it is built"):
-        models.Sequential([layers.Dense(2)]).save_weights(path)
-    with pytest.raises(ValueError, match="must be built"):
-        small().save_weights(path)
-        models.Sequential([layers.Dense(2)]).load_weights(path)
-    with pytest.raises(FileExistsError, match="overwrite is False"):
-        small().save_weights(path, overwrite=False)
-    small().save_weights(path)
-
-
-def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "model.weights.h5"
-    model = small()
-    model.save_weights(path)
-    before = path.read_bytes()
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(h5py.Group, "create_dataset", full)
-    with pytest.raises(OSError, match="No space left"):
-        model.save_weights(path)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .backup import BackupAndRestore
 from .callback import Callback, Logs
 from .progress import ProgbarLogger
 from .records import History
@@ -24,8 +25,8 @@ class CallbackList(Callback):
     """Callbacks of a run, called one after the other (`keras.callbacks.CallbackList`).
 
     Every hook forwards to the callbacks in the order given, then to the History and the
-    ProgbarLogger it added. Each call gives them one new dict of logs, sorted by name, with
-    numbers as Python floats.
+    ProgbarLogger it added, then to a `BackupAndRestore`. Each call gives them one new dict of
+    logs, sorted by name, with numbers as Python floats.
 
     Args:
         callbacks: a callback, or a list of callbacks, possibly nested; None for none.
@@ -52,6 +53,12 @@ class CallbackList(Callback):
             self.callbacks.append(History())
         if add_progbar and not any(isinstance(c, ProgbarLogger) for c in self.callbacks):
             self.callbacks.append(ProgbarLogger())
+        # Last, so that what it keeps is what all others have left.
+        self.callbacks.sort(key=lambda callback: isinstance(callback, BackupAndRestore))
+        for callback in self.callbacks:
+            if isinstance(callback, BackupAndRestore):
+                apart = (BackupAndRestore, ProgbarLogger)  # clocks do not go on
+                callback.others = [c for c in self.callbacks if not isinstance(c, apart)]
         if model is not None:
             self.set_model(model)
         self.set_params(params)

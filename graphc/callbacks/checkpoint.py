@@ -1,4 +1,4 @@
-"""Writing the weights to files while training."""
+"""Writing models and weights to files while training."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from .backup import checked_frequency
 from .callback import Logs
 from .monitors import _Monitor
 
 
 class ModelCheckpoint(_Monitor):
-    """Saves the weights after epochs, or every so many batches (Keras's).
+    """Saves the model after epochs, or every so many batches (Keras's).
 
     A file is written beside its final place and renamed: after a crash the old one or the new one
     is there, complete.
@@ -23,14 +24,14 @@ class ModelCheckpoint(_Monitor):
         monitor: name in the logs of what has to improve; "val_loss" by default.
         verbose: 1 prints what is saved; 0 by default.
         save_best_only: whether to save only when the value has improved.
-        save_weights_only: must be True: whole models cannot be saved yet.
+        save_weights_only: whether to save the weights and the optimizer's state, in a file whose
+            name ends in .weights.h5, or the whole model (default), in one that ends in .keras.
         mode: "min", "max", or "auto" (default), which knows the loss and the model's metrics.
         save_freq: "epoch" (default), or a number of batches.
         initial_value_threshold: what the value must be better than at first.
 
     Raises:
-        ValueError: for a name that does not end in .weights.h5, or another save_freq.
-        NotImplementedError: unless save_weights_only.
+        ValueError: for a name that does not end as it must, or another save_freq.
     """
 
     def __init__(
@@ -46,20 +47,13 @@ class ModelCheckpoint(_Monitor):
     ) -> None:
         super().__init__(monitor, mode, 0.0)
         self.filepath = os.fspath(filepath)
-        if not save_weights_only:
-            raise NotImplementedError(
-                "ModelCheckpoint: whole models cannot be saved yet; pass save_weights_only=True "
-                "and a name that ends in .weights.h5"
-            )
-        if not self.filepath.endswith(".weights.h5"):
+        ending = ".weights.h5" if save_weights_only else ".keras"
+        if not self.filepath.endswith(ending):
             raise ValueError(
-                f"ModelCheckpoint: the file's name must end in .weights.h5, got {self.filepath!r}"
+                f"ModelCheckpoint: with save_weights_only={save_weights_only} the file's name must "
+                f"end in {ending}, got {self.filepath!r}"
             )
-        if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
-            raise ValueError(
-                f"ModelCheckpoint: save_freq must be 'epoch' or an int of at least 1, got "
-                f"{save_freq!r}"
-            )
+        checked_frequency("ModelCheckpoint", save_freq)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
@@ -90,7 +84,10 @@ class ModelCheckpoint(_Monitor):
         if self.verbose and not self.save_best_only:
             print(f"\nEpoch {epoch + 1}: saving model to {path}")
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        self.model.save_weights(path, overwrite=True)
+        if self.save_weights_only:
+            self.model.save_weights(path, overwrite=True)
+        else:
+            self.model.save(path, overwrite=True)
 
     def _has_improved(self, epoch: int, logs: Logs, path: str) -> bool:
         value: Any = logs.get(self.monitor)

@@ -1,14 +1,24 @@
-"""Callbacks that keep what an epoch reported: in memory and in a file."""
+"""Callbacks that keep what an epoch reported: in memory, in a file, on a server."""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
-from typing import IO, Any
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphc.errors import unknown_name
+
 from .callback import Callback, Logs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SECONDS_FOR_AN_ANSWER = 10
 
 
 class History(Callback):
@@ -33,6 +43,47 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
         self.model.history = self
+
+    def plot(self, names: Sequence[str] | None = None) -> Figure:
+        """Draws the curves of the epochs so far with matplotlib (the extra `plot`).
+
+        Args:
+            names: what to draw, each in a plot of its own together with its `val_` curve; all of
+                it by default.
+
+        Returns:
+            The matplotlib figure: notebooks show it, `savefig` writes it.
+
+        Raises:
+            ValueError: before the first epoch, or for a name that is not in `history`.
+            ImportError: when matplotlib is not installed.
+        """
+        try:
+            from matplotlib.figure import Figure  # noqa: PLC0415 (an extra)
+        except ImportError:
+            raise ImportError(
+                "History.plot draws with matplotlib: pip install 'graphc[plot]'"
+            ) from None
+        own = [name for name in self.history if not name.startswith("val_")]
+        chosen = list(own if names is None else names)
+        for name in chosen:
+            if name not in self.history:
+                raise unknown_name("curve", name, self.history)
+        if not chosen:
+            raise ValueError("History.plot: nothing to draw before the first epoch")
+        figure = Figure(figsize=(4.5 * len(chosen), 3.2), layout="constrained")
+        for axes, name in zip(
+            figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True
+        ):
+            for curve in (name, f"val_{name}"):
+                if curve in self.history:
+                    values = self.history[curve]
+                    epochs = range(1, len(values) + 1)
+                    axes.plot(epochs, values, label=curve, marker="." if len(values) < 30 else "")
+            axes.set(title=name, xlabel="epoch")
+            axes.grid(alpha=0.3)
+            axes.legend()
+        return figure
 
 
 class CSVLogger(Callback):
@@ -89,3 +140,56 @@ def _cell(value: Any) -> Any:
     if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim):
         return f'"[{", ".join(map(str, value))}]"'
     return value
+
+
+class RemoteMonitor(Callback):
+    """Sends what each epoch reported to a server, by HTTP POST (Keras's).
+
+    A server that does not answer, or not with success, is a warning, and training goes on.
+
+    Args:
+        root: the server's address; "http://localhost:9000" by default.
+        path: what follows it; "/publish/epoch/end/" by default.
+        field: name of the form's field that has the epoch and its logs as JSON; "data" by default.
+        headers: more headers of the request.
+        send_as_json: whether to send the JSON as it is, with its content type, and no form.
+    """
+
+    def __init__(
+        self,
+        root: str = "http://localhost:9000",
+        path: str = "/publish/epoch/end/",
+        field: str = "data",
+        headers: Mapping[str, str] | None = None,
+        send_as_json: bool = False,
+    ) -> None:
+        super().__init__()
+        self.root = root
+        self.path = path
+        self.field = field
+        self.headers = headers
+        self.send_as_json = send_as_json
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        # Imported here, as it takes as long as importing half of graphc's own modules.
+        from http.client import HTTPException  # noqa: PLC0415
+        from urllib.parse import urlencode  # noqa: PLC0415
+        from urllib.request import Request, urlopen  # noqa: PLC0415
+
+        text = json.dumps({"epoch": epoch, **{k: _plain(v) for k, v in (logs or {}).items()}})
+        kind = "json" if self.send_as_json else "x-www-form-urlencoded"
+        headers = {"Content-Type": f"application/{kind}", **(self.headers or {})}
+        content = text if self.send_as_json else urlencode({self.field: text})
+        request = Request(self.root + self.path, content.encode(), headers, method="POST")
+        try:
+            urlopen(request, timeout=_SECONDS_FOR_AN_ANSWER).close()
+        except (OSError, HTTPException) as error:
+            warnings.warn(
+                f"RemoteMonitor: could not send epoch {epoch} to {request.full_url}: {error}",
+                stacklevel=2,
+            )
+
+
+def _plain(value: Any) -> Any:
+    """A log that JSON can have: arrays of several values become lists."""
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import networkx as nx
 
 from .types import NodeType, Size, TensorType
+
+_origins = itertools.count(1)
 
 # Their kinds are declared op by op in ops.py, and checked by the verifier.
 Attributes = dict[str, Any]
@@ -26,6 +28,9 @@ class Scope:
     layer: str = ""
     phase: str = "forward"  # or backward, update
     where: str = ""
+    # The first node that this one descends from, by number: passes hand it on with the rest of the
+    # scope. It links the stages of one compilation, and is no part of the text.
+    origin: int = field(default=0, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.layer}:{self.phase}"
@@ -87,6 +92,8 @@ class Graph:
             name = self.free_name(f"{op}_{index}")
         elif name in self._by_name:
             raise GraphError(f"%{name}: the name is taken by another node")
+        if not scope.origin:
+            scope = replace(scope, origin=next(_origins))
         node = Node(name, op, attrs or {}, type, scope, index)
         for operand in operands:
             if operand not in self.nx:
@@ -111,6 +118,11 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self.nx)
+
+    def _repr_html_(self) -> str:
+        from .text import to_html  # noqa: PLC0415 (text is written in terms of this module)
+
+        return to_html(self)
 
     def operands(self, node: Node) -> list[Node]:
         """The node's operands in order of position."""

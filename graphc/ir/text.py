@@ -21,6 +21,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from . import picture
 from .graph import Attributes, Graph, GraphError, Node, Scope
 from .ops import ANNOTATIONS, OPS
 from .types import DTYPES, Dim, NodeType, Size, TensorType, short_dtype
@@ -29,7 +30,7 @@ from .types import DTYPES, Dim, NodeType, Size, TensorType, short_dtype
 def to_text(graph: Graph, indent: str = "") -> str:
     """The complete text form of a graph; parses back to an equal one."""
     lines = [f"graph {_key(graph.name)} {{"]
-    lines += [f"{indent}  {_line(graph, node, indent + '  ')}" for node in graph.nodes()]
+    lines += [f"{indent}  {node_text(graph, node, indent + '  ')}" for node in graph.nodes()]
     results = ", ".join(f"{_key(name)}={_reference(node)}" for name, node in graph.outputs.items())
     lines += [f"{indent}  return {results}".rstrip(), indent + "}"]
     return "\n".join(lines) + ("" if indent else "\n")
@@ -46,7 +47,8 @@ def _reference(node: Node) -> str:
     return f"%{node.name}" if plain else f"%{json.dumps(node.name)}"
 
 
-def _line(graph: Graph, node: Node, indent: str) -> str:
+def node_text(graph: Graph, node: Node, indent: str = "") -> str:
+    """A node's line in the text form; several lines, indented, where it has a body."""
     operands = ", ".join(map(_reference, graph.operands(node)))
     attrs = ", ".join(f"{key}={_value(v, indent)}" for key, v in node.attrs.items())
     line = f"{_reference(node)} = {node.op}({operands}){f' {{{attrs}}}' if attrs else ''}"
@@ -77,6 +79,21 @@ def _value(value: object, indent: str) -> str:
     if isinstance(value, Graph):
         return to_text(value, indent)
     return str(value)  # int, float (repr round-trips), Size
+
+
+# More nodes than anybody looks at in a notebook are shown as text only.
+PICTURED = 150
+
+
+def to_html(graph: Graph) -> str:
+    """A graph as a notebook shows it: a picture of its nodes, and its text to be opened."""
+    nodes = {node: at for at, node in enumerate(graph.nodes())}
+    title = f"graph {graph.name}: {len(graph)} nodes"
+    if len(nodes) > PICTURED:
+        return picture.page(title, "", to_text(graph))
+    boxes = {at: (node.op, f"%{node.name} {_type(node.type)}") for node, at in nodes.items()}
+    edges = [(nodes[a], nodes[b]) for b in nodes for a in dict.fromkeys(graph.operands(b))]
+    return picture.page(title, picture.svg(boxes, edges), to_text(graph))
 
 
 _BLANK = re.compile(r"(?:\s|//[^\n]*)*")

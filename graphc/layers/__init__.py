@@ -1,8 +1,15 @@
 """Layers, named and behaving as in `keras.layers`."""
 
+from collections.abc import Mapping as _Mapping
+from typing import Any as _Any
+
+from graphc.registration import export as _export
+from graphc.serialization import deserialize_keras_object, serialize_keras_object
+
+from . import operations as _operations  # makes functions on symbolic tensors layers
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .attention import AdditiveAttention, Attention, MultiHeadAttention
-from .base import Input, InputLayer, Layer
+from .base import Layer
 from .cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from .convolution import (
     Conv1D,
@@ -18,7 +25,8 @@ from .convolution import (
 )
 from .core import Activation, ActivityRegularization, Dense, Dropout, Embedding, Flatten, Masking
 from .einsum_dense import EinsumDense
-from .grouped_attention import GroupedQueryAttention
+from .grouped_attention import GroupedQueryAttention as GroupQueryAttention
+from .inputs import Input, InputLayer
 from .merging import (
     Add,
     Average,
@@ -94,5 +102,35 @@ GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2
 GlobalAvgPool3D = GlobalAveragePooling3D
 GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
 GlobalMaxPool3D = GlobalMaxPooling3D
-GroupQueryAttention = GroupedQueryAttention
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
+
+
+def serialize(layer: Layer) -> dict[str, _Any]:
+    """The configuration of a layer, as Keras writes it."""
+    config: dict[str, _Any] = serialize_keras_object(layer)
+    return config
+
+
+def deserialize(
+    config: _Mapping[str, _Any], custom_objects: _Mapping[str, _Any] | None = None
+) -> Layer:
+    """The layer of a configuration; `custom_objects` are a user's own, by name.
+
+    Raises:
+        ValueError: when it is of something else, or of what is not there.
+    """
+    found = deserialize_keras_object(config, custom_objects)
+    if not isinstance(found, Layer):
+        raise ValueError(f"expected the config of a layer, got {config!r}")
+    return found
+
+
+_export("keras", [Layer])
+_export(
+    "keras.layers",
+    {
+        name: value
+        for name, value in globals().items()
+        if isinstance(value, type) and issubclass(value, Layer)
+    },
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from graphc import activations, initializers, ops
 from graphc.trace import Tensor
@@ -82,6 +82,8 @@ class PReLU(_Activation):
 
     Weights: alpha, of the input's shape without the batch, 1 along shared axes.
     """
+
+    weight_options: ClassVar[dict[str, str]] = {"alpha": "alpha"}
 
     def __init__(
         self,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, ClassVar
 
 from graphc import initializers, ops
 from graphc.ops.base import node
+from graphc.random import given_seed
 from graphc.trace import Tensor, Variable
 
 from .base import Layer
+from .configured import as_shapes, shape_of
 from .core import Dropout
 from .einsum_dense import with_axes
 
@@ -63,8 +65,8 @@ class Attention(Layer):
         self.use_scale = use_scale
         self.score_mode = score_mode
         self.dropout = dropout
-        self.seed = seed
-        self._dropout = Dropout(dropout, seed=seed) if dropout else None
+        self.seed = given_seed(seed)
+        self._dropout = Dropout(dropout, seed=self.seed) if dropout else None
         self.scale: Variable | None = None
 
     def build(self, input_shape: Any) -> None:
@@ -147,7 +149,50 @@ class AdditiveAttention(Attention):
         return config
 
 
-class MultiHeadAttention(Layer):
+class _Projection(Layer):
+    """A kernel and a bias of a `MultiHeadAttention`, which computes with them.
+
+    Args:
+        owner: the attention.
+        inputs: the kernel's axes that are summed over.
+    """
+
+    weight_options: ClassVar[dict[str, str]] = {"kernel": "kernel", "bias": "bias"}
+
+    def __init__(self, owner: MultiHeadAttention, name: str, inputs: tuple[int, ...]) -> None:
+        super().__init__(name=name, **owner.weight_config())
+        self.kernel_initializer = owner.kernel_initializer
+        self.bias_initializer = owner.bias_initializer
+        self.use_bias = owner.use_bias
+        self.inputs = inputs
+        self.bias: Variable | None = None
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights for a kernel of this shape."""
+        outputs = tuple(axis for axis in range(3) if axis not in self.inputs)
+        initializer = with_axes(self.kernel_initializer, self.inputs, outputs)
+        self.kernel = self.add_weight(input_shape, initializer, name="kernel")
+        if self.use_bias:
+            shape = [input_shape[axis] for axis in outputs]
+            self.bias = self.add_weight(shape, self.bias_initializer, name="bias")
+        self.built = True
+
+
+class QueryValueKey(Layer):
+    """What layers share that are called on query, value and key: how configs have their shapes."""
+
+    _shapes: dict[str, Any] | None = None
+
+    def keep_shapes(self, query: Tensor, value: Tensor, key: Tensor | None) -> None:
+        """Keeps the shapes of the first call, as Keras names them."""
+        given = {"query_shape": query, "value_shape": value, "key_shape": key}
+        self._shapes = {name: shape_of(x) for name, x in given.items() if x is not None}
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        return None if self._shapes is None else {"shapes_dict": self._shapes}
+
+
+class MultiHeadAttention(QueryValueKey):
     """Several attentions side by side over projections of the inputs (Vaswani et al. 2017).
 
     Args:
@@ -156,6 +201,7 @@ class MultiHeadAttention(Layer):
         dropout: fraction of the attention's weights that are dropped in training.
         use_bias: whether projections have biases.
         output_shape: features of the result; the query's by default.
+        attention_axes: only 1, that of the steps.
         kernel_initializer, bias_initializer: Glorot uniform and zeros by default.
         seed: of the dropout.
 
@@ -167,6 +213,10 @@ class MultiHeadAttention(Layer):
     key_dim), (heads, key_dim), ..., (heads, value_dim, output), (output,).
     """
 
+    weight_options: ClassVar[dict[str, str]] = {"kernel": "kernel", "bias": "bias"}
+    writes_activity_regularizer = True
+    only_defaults: ClassVar[dict[str, Any]] = {"use_gate": False, "sliding_window": None}
+
     def __init__(
         self,
         num_heads: int,
@@ -175,16 +225,15 @@ class MultiHeadAttention(Layer):
         dropout: float = 0.0,
         use_bias: bool = True,
         output_shape: int | Sequence[int] | None = None,
-        attention_axes: object = None,
+        attention_axes: int | Sequence[int] | None = None,
         kernel_initializer: object = "glorot_uniform",
         bias_initializer: object = "zeros",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs.pop("flash_attention", None)
         super().__init__(**kwargs)
-        if attention_axes is not None:
-            raise ValueError("MultiHeadAttention: attention_axes is not supported; it is axis 1")
+        if attention_axes not in (None, 1, [1], (1,)):
+            raise ValueError(f"MultiHeadAttention: attention_axes must be 1, got {attention_axes}")
         self.num_heads = num_heads
         self.key_dim = key_dim
         self.value_dim = value_dim or key_dim
@@ -199,33 +248,34 @@ class MultiHeadAttention(Layer):
             (self.output_size,) = output_shape
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
-        self.seed = seed
+        self.seed = given_seed(seed)
         self.supports_masking = True
-        self._dropout = Dropout(dropout, seed=seed) if dropout else None
-        self._projections: dict[str, tuple[Variable, Variable | None]] = {}
+        self._dropout = Dropout(dropout, seed=self.seed) if dropout else None
+        # Layers of their own, as in Keras: weights and files are in their order and by their names.
+        self.query_dense = _Projection(self, "query", (0,))
+        self.key_dense = _Projection(self, "key", (0,))
+        self.value_dense = _Projection(self, "value", (0,))
+        self.output_dense = _Projection(self, "attention_output", (0, 1))
 
-    def _make_weights(self, query: Any, value: Any, key: Any) -> None:
-        heads, output = self.num_heads, self.output_size or query.shape[-1]
-        shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-            "query": ((query.shape[-1], heads, self.key_dim), (heads, self.key_dim)),
-            "key": ((key.shape[-1], heads, self.key_dim), (heads, self.key_dim)),
-            "value": ((value.shape[-1], heads, self.value_dim), (heads, self.value_dim)),
-            "attention_output": ((heads, self.value_dim, output), (output,)),
-        }
-        for name, (kernel, bias) in shapes.items():
-            inputs = (0, 1) if name == "attention_output" else (0,)
-            outputs = tuple(at for at in range(3) if at not in inputs)
-            initializer = with_axes(self.kernel_initializer, inputs, outputs)
-            self._projections[name] = (
-                self.add_weight(kernel, initializer, name=f"{name}/kernel"),
-                self.add_weight(bias, self.bias_initializer, name=f"{name}/bias")
-                if self.use_bias
-                else None,
-            )
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        shapes = config.get("shapes_dict")
+        if shapes:
+            query, value = shapes["query_shape"], shapes["value_shape"]
+            self._make_weights(query[-1], value[-1], (shapes.get("key_shape") or value)[-1])
+            self._shapes = {name: as_shapes(shape) for name, shape in shapes.items()}
+            self.built = True
 
-    def _heads(self, name: str, x: Tensor) -> Tensor:
+    def _make_weights(self, query: int, value: int, key: int) -> None:
+        """Makes the weights for inputs of so many features."""
+        heads, output = self.num_heads, self.output_size or query
+        self.query_dense.build((query, heads, self.key_dim))
+        self.key_dense.build((key, heads, self.key_dim))
+        self.value_dense.build((value, heads, self.value_dim))
+        self.output_dense.build((heads, self.value_dim, output))
+
+    def _heads(self, projection: _Projection, x: Tensor) -> Tensor:
         """(batch, heads, steps, size of a head)"""
-        kernel, bias = self._projections[name]
+        kernel, bias = projection.kernel, projection.bias
         features, heads, size = kernel.shape
         rows = ops.matmul(x, ops.reshape(kernel, (features, heads * size)))
         if bias is not None:
@@ -251,9 +301,11 @@ class MultiHeadAttention(Layer):
             )
         if key_mask is None and key is not None:
             key_mask = key.mask
+        if self._shapes is None:
+            self.keep_shapes(query, value, key)
         key = value if key is None else key
-        if not self._projections:
-            self._make_weights(query, value, key)
+        if not self.query_dense.built:
+            self._make_weights(query.shape[-1], value.shape[-1], key.shape[-1])
         rows = query.mask if query_mask is None else query_mask
         columns = [value.mask if value_mask is None else value_mask, key_mask]
         masks = [None if rows is None else ops.expand_dims(rows, -1)]
@@ -261,9 +313,9 @@ class MultiHeadAttention(Layer):
         if use_causal_mask:
             masks.append(causal_mask(query.shape[1], key.shape[1]))
         shown = all_masks([*masks, attention_mask])
-        q, k, v = (
-            self._heads(name, x) for name, x in (("query", query), ("key", key), ("value", value))
-        )
+        q = self._heads(self.query_dense, query)
+        k = self._heads(self.key_dense, key)
+        v = self._heads(self.value_dense, value)
         scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))) / math.sqrt(self.key_dim)
         if shown is not None and shown.ndim == 3:
             shown = ops.expand_dims(shown, 1)
@@ -274,7 +326,7 @@ class MultiHeadAttention(Layer):
         return [result, weights] if return_attention_scores else result
 
     def _output(self, heads: Tensor) -> Tensor:
-        kernel, bias = self._projections["attention_output"]
+        kernel, bias = self.output_dense.kernel, self.output_dense.bias
         batch, count, steps, size = heads.shape
         rows = ops.reshape(ops.transpose(heads, (0, 2, 1, 3)), (batch, steps, count * size))
         result = ops.matmul(rows, ops.reshape(kernel, (count * size, kernel.shape[-1])))
@@ -291,7 +343,8 @@ class MultiHeadAttention(Layer):
             "value_dim": self.value_dim,
             "dropout": self.dropout,
             "use_bias": self.use_bias,
-            "output_shape": self.output_size,
+            "output_shape": None if self.output_size is None else [self.output_size],
+            "attention_axes": [1] if self.built else None,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
             "seed": self.seed,

@@ -4,129 +4,27 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from graphc import constraints, initializers, ops, regularizers
+from graphc.budget import claim
+from graphc.dtype_policy import checked_policy
 from graphc.eager import compute
-from graphc.ir.types import DTYPES, Size, TensorType, short_dtype
+from graphc.ir.types import TensorType
 from graphc.random import next_seed
-from graphc.trace import Tensor, Trace, Variable, current, users_line
+from graphc.serialization import same
+from graphc.trace import Tensor, Trace, Variable, assign_all, current, users_line
 from graphc.tree import flatten, map_structure, unflatten
-from graphc.utils import snake_case
 
-_counts: Counter[str] = Counter()
-_WEIGHT_OPTION = re.compile(
-    "(kernel|bias|recurrent|depthwise|pointwise|embeddings|beta|gamma|alpha)"
-    "_(regularizer|constraint)"
-)
+from .configured import Configured, shape_of
+from .symbolic import LayerCall, SymbolicTensor, automatic_name
 
 
-def automatic_name(class_name: str) -> str:
-    """Keras's names: Dense -> dense, dense_1 ...; ReLU -> re_lu."""
-    snake = snake_case(class_name)
-    count = _counts[snake]
-    _counts[snake] += 1
-    return f"{snake}_{count}" if count else snake
-
-
-class SymbolicTensor:
-    """What a layer call returns while a model is put together: a shape, a dtype, and the call.
-
-    `shape` has None where a dimension is known only when the model runs; the first is the batch.
-    """
-
-    __array_ufunc__ = None  # NumPy arrays leave mixed arithmetic to this class
-
-    def __init__(
-        self, type_: TensorType, call: LayerCall, index: int, name: str | None = None
-    ) -> None:
-        self.type = type_
-        self.call = call
-        self.index = index
-        self.name = name or call.layer.name
-
-    @property
-    def shape(self) -> tuple[int | None, ...]:
-        return tuple(None if isinstance(d, Size) else d for d in self.type.shape)
-
-    @property
-    def ndim(self) -> int:
-        return self.type.rank
-
-    @property
-    def dtype(self) -> str:
-        return DTYPES[self.type.dtype].name
-
-    @staticmethod
-    def record_op(
-        function: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> SymbolicTensor:
-        """A call of a `graphc.ops` function on symbolic tensors becomes a layer of the model."""
-        layer = OpLayer(function)
-        return layer._record(args, kwargs)
-
-    def __repr__(self) -> str:
-        return f"<SymbolicTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
-
-    def __bool__(self) -> bool:
-        raise TypeError("a symbolic tensor has no truth value; use ops.where")
-
-    if TYPE_CHECKING:
-
-        def _binary(self, other: object) -> SymbolicTensor: ...
-
-        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
-        __truediv__ = __rtruediv__ = __pow__ = __matmul__ = __rmatmul__ = _binary
-
-        def __neg__(self) -> SymbolicTensor: ...
-
-        __abs__ = __neg__
-
-        def __getitem__(self, key: object) -> SymbolicTensor: ...
-
-
-for _name in [
-    "add",
-    "radd",
-    "sub",
-    "rsub",
-    "mul",
-    "rmul",
-    "truediv",
-    "rtruediv",
-    "pow",
-    "rpow",
-    "matmul",
-    "rmatmul",
-    "neg",
-    "abs",
-    "lt",
-    "le",
-    "gt",
-    "ge",
-    "getitem",
-]:
-    setattr(SymbolicTensor, f"__{_name}__", getattr(Tensor, f"__{_name}__"))
-
-
-@dataclass(eq=False)
-class LayerCall:
-    """One call of a layer: a node of the model's DAG. A layer called twice has two."""
-
-    layer: Layer
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    where: str
-    outputs: Any = None
-
-
-class Layer:
+class Layer(Configured):
     """Base of all layers, as `keras.layers.Layer`.
 
     A layer of one's own defines `build(input_shape)`, which makes weights with `add_weight`, and
@@ -139,11 +37,14 @@ class Layer:
         input_shape, input_dim, batch_input_shape: Keras 2's way of giving the first layer of a
             Sequential its input's shape (without, without, and with the batch dimension).
         activity_regularizer: a penalty on the results, divided by the batch size.
-        kernel_regularizer, bias_regularizer, recurrent_regularizer, ..., kernel_constraint, ...: a
-            penalty on the weight of this name, and what each step of training holds it to.
+
+    Layers with weights take, for those in `weight_options`, kernel_regularizer, bias_regularizer,
+    ..., kernel_constraint, ...: a penalty on the weight, and what each step of training holds it
+    to.
 
     Raises:
         TypeError: for an unknown argument.
+        ValueError: for an option of Keras's that only its default is supported of.
     """
 
     def __init__(
@@ -151,37 +52,42 @@ class Layer:
         *,
         name: str | None = None,
         trainable: bool = True,
-        dtype: str | None = None,
+        dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        if dtype not in (None, "float32"):
-            raise ValueError(f"{type(self).__name__}: dtype must be 'float32', got {dtype!r}")
+        self.dtype_policy = checked_policy(type(self).__name__, dtype)
         self.name = name or automatic_name(type(self).__name__)
         self.trainable = trainable
-        self.dtype = "float32"
+        self.dtype = self.dtype_policy.name
         self.built = False
         self.supports_masking = type(self).compute_mask is not Layer.compute_mask
-        self.input_shape_given: tuple[int | None, ...] | None = None
+        self.batch_shape_given: tuple[int | None, ...] | None = None
         if "input_shape" in kwargs:
             given = kwargs.pop("input_shape")
-            self.input_shape_given = (given,) if isinstance(given, int) else tuple(given)
+            self.batch_shape_given = (None, *([given] if isinstance(given, int) else given))
         elif "batch_input_shape" in kwargs:
-            self.input_shape_given = tuple(kwargs.pop("batch_input_shape"))[1:]
+            self.batch_shape_given = tuple(kwargs.pop("batch_input_shape"))
         elif "input_dim" in kwargs:
-            self.input_shape_given = (kwargs.pop("input_dim"),)
+            self.batch_shape_given = (None, kwargs.pop("input_dim"))
         self.activity_regularizer = regularizers.get(kwargs.pop("activity_regularizer", None))
-        self._weight_options = {
-            name: kwargs.pop(name) for name in list(kwargs) if _WEIGHT_OPTION.fullmatch(name)
-        }
-        for key, option in self._weight_options.items():  # so that unknown names fail here
-            (regularizers if key.endswith("regularizer") else constraints).get(option)
+        for option in self.weight_options.values():
+            for kind, module in (("regularizer", regularizers), ("constraint", constraints)):
+                setattr(self, f"{option}_{kind}", module.get(kwargs.pop(f"{option}_{kind}", None)))
+        self._refuse_others(kwargs)
         if kwargs:
             raise TypeError(
                 f"{type(self).__name__}: unknown argument {', '.join(map(repr, sorted(kwargs)))}"
             )
         self._own_weights: list[Variable] = []
-
+        self.result_types: list[TensorType] = []  # of the last call
+        self._build_shape: Any = None
         self._calls: list[LayerCall] = []
+
+    def _refuse_others(self, options: dict[str, Any]) -> None:
+        """Takes options out that have the one value that is supported."""
+        for name, default in {**self.unwritten_defaults, **self.only_defaults}.items():
+            if not same(options.pop(name, default), default):
+                raise ValueError(f"{type(self).__name__}: {name} must be {default!r}")
 
     def attached(self) -> dict[str, Layer | list[Layer]]:
         """The layers among the attributes, and in lists and dicts that are attributes, by name."""
@@ -198,9 +104,6 @@ class Layer:
 
     # What subclasses define.
 
-    def build(self, input_shape: Any) -> None:
-        """Makes the weights, once the input's shape (or shapes) is known."""
-
     def call(self, inputs: Any) -> Any:
         """The layer's results, from tensors, with `graphc.ops`."""
         raise TypeError(f"{type(self).__name__} must define call(self, inputs)")
@@ -208,18 +111,6 @@ class Layer:
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The results' masks, from the inputs' and theirs; asked if `supports_masking`."""
         return previous_mask
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments to make an equal layer with."""
-        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
-        if self.activity_regularizer is not None:
-            config["activity_regularizer"] = self.activity_regularizer
-        return config | self._weight_options
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Layer:
-        """A layer from `get_config`'s result."""
-        return cls(**config)
 
     # Weights.
 
@@ -249,24 +140,31 @@ class Layer:
         initializer = "glorot_uniform" if initializer is None else initializer
         if any(not isinstance(d, (int, np.integer)) or d < 0 for d in shape):
             raise ValueError(f"layer {self.name!r}: weight {name!r} cannot have shape {shape}")
-        value = initializers.get(initializer)(shape, dtype=dtype or "float32")
-        weight = Variable(value, f"{self.name}/{name}", trainable, dtype or "float32")
-        given = {
-            key.rpartition("_")[2]: option
-            for key, option in self._weight_options.items()
-            if name.rpartition("/")[2].startswith(key.rpartition("_")[0])
-        }
-        weight.regularizer = regularizers.get(regularizer or given.get("regularizer"))
-        weight.constraint = constraints.get(constraint or given.get("constraint"))
+        dtype = dtype or "float32"
+        what = f"layer {self.name!r}: weight {name!r} of shape {shape}"
+        if claim(math.prod(shape), what):
+            value = initializers.get(initializer)(shape, dtype=dtype)
+            weight = Variable(value, f"{self.name}/{name}", trainable, dtype)
+        else:
+            weight = Variable.blank(shape, f"{self.name}/{name}", trainable, dtype)
+        option = self.weight_options.get(name.rpartition("/")[2])
+        if option is not None:
+            regularizer = regularizer or getattr(self, f"{option}_regularizer")
+            constraint = constraint or getattr(self, f"{option}_constraint")
+        weight.regularizer = regularizers.get(regularizer)
+        weight.constraint = constraints.get(constraint)
         self._own_weights.append(weight)
         return weight
 
     @property
     def weights(self) -> list[Variable]:
         """All weights: own trainable ones, own others, then those of sublayers."""
-        own = sorted(self._own_weights, key=lambda w: not w.trainable)
         nested = [w for layer in self._sublayers for w in layer.weights]
-        return list(dict.fromkeys([*own, *nested]))
+        return list(dict.fromkeys([*self._own_in_order, *nested]))
+
+    @property
+    def _own_in_order(self) -> list[Variable]:
+        return sorted(self._own_weights, key=lambda w: not w.trainable)
 
     @property
     def trainable_weights(self) -> list[Variable]:
@@ -297,20 +195,23 @@ class Layer:
         Raises:
             ValueError: when number or shapes differ; then no weight is changed.
         """
-        own = self.weights
-        if len(weights) != len(own):
-            raise ValueError(
-                f"{self.name!r}.set_weights: expected {len(own)} arrays, got {len(weights)}"
-            )
-        arrays = [np.asarray(w) for w in weights]
-        for variable, array in zip(own, arrays, strict=True):
-            if variable.shape != array.shape:
-                raise ValueError(
-                    f"{self.name!r}.set_weights: weight {variable.name!r} has shape "
-                    f"{variable.shape}, got {array.shape}"
-                )
-        for variable, array in zip(own, arrays, strict=True):
-            variable.assign(array)
+        assign_all(f"{self.name!r}.set_weights", self.weights, weights)
+
+    def save_own_variables(self, store: MutableMapping[str, np.ndarray]) -> None:
+        """Puts what a file is to keep of this layer, without its sublayers', into a dict.
+
+        By default its weights as "0", "1" and so on: the trainable ones, then the others.
+        """
+        store.update({str(at): w.value for at, w in enumerate(self._own_in_order)})
+
+    def load_own_variables(self, store: Mapping[str, np.ndarray]) -> None:
+        """Takes back what `save_own_variables` put into a dict.
+
+        Raises:
+            ValueError: when number or shapes differ; then no weight is changed.
+        """
+        values = [store[str(at)] for at in range(len(store))]
+        assign_all(f"layer {self.name!r}", self._own_in_order, values)
 
     def count_params(self) -> int:
         """The number of elements of all weights."""
@@ -344,12 +245,11 @@ class Layer:
         """Builds the layer from the types of its call's arguments."""
         if self.built:
             return
-        first = args[0] if args else None
-        shapes = map_structure(
-            lambda t: tuple(None if isinstance(d, Size) else d for d in t.type.shape), first
-        )
+        shapes = map_structure(shape_of, args[0] if args else None)
         self.build(shapes)
         self.built = True
+        if type(self).build is not Configured.build or self.attached():
+            self._build_shape = shapes
 
     def trace_call(self, args: tuple[Any, ...], kwargs: dict[str, Any], where: str) -> Any:
         """Adds the call's nodes to the current trace."""
@@ -371,6 +271,7 @@ class Layer:
                 for result in flatten(results):
                     rows = Tensor(current().builder.node("size", dim=result.shape[0], dtype="f32"))
                     self.add_loss(ops.divide(self.activity_regularizer(result), rows))
+            self.result_types = [result.type for result in flatten(results)]
             return self._masked(first, mask, results)
 
     def _masked(self, inputs: Any, mask: Any, results: Any) -> Any:
@@ -392,6 +293,8 @@ class Layer:
                 return Tensor(trial.graph.add("input", (), {"role": "data"}, type=leaf.type))
             return leaf
 
+        sources = [t for t in flatten((args, kwargs)) if isinstance(t, SymbolicTensor)]
+        trial.batch_size = next((t.batch_size for t in sources if t.batch_size), None)
         inside = map_structure(stand_in, (args, kwargs))
         try:
             with trial:
@@ -401,7 +304,10 @@ class Layer:
             text = f"layer {self.name!r} ({type(self).__name__}) cannot take {source}: {error}"
             raise ValueError(text) from None
         flat = flatten(results)
-        outputs = {id(t): SymbolicTensor(t.type, call, at) for at, t in enumerate(flat)}
+        outputs = {
+            id(t): SymbolicTensor(t.type, call, at, batch_size=trial.batch_size)
+            for at, t in enumerate(flat)
+        }
         call.outputs = map_structure(lambda t: outputs[id(t)], results)
         self._calls.append(call)
         return call.outputs
@@ -438,61 +344,3 @@ _RANDOM_STATE = (
 def _sources(args: tuple[Any, ...]) -> str:
     tensors = [leaf for leaf in flatten(args) if isinstance(leaf, SymbolicTensor)]
     return " and ".join(f"the output of {t.call.layer.name!r} of shape {t.shape}" for t in tensors)
-
-
-class OpLayer(Layer):
-    """A call of a `graphc.ops` function in a functional model."""
-
-    def __init__(self, function: Callable[..., Tensor]) -> None:
-        super().__init__(name=automatic_name(function.__name__))
-        self.function = function
-
-    def ensure_built(self, args: tuple[Any, ...]) -> None:
-        """There is nothing to build."""
-
-    def call(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self.function(*args, **kwargs)
-
-
-class InputLayer(Layer):
-    """The source of a model's DAG; made by `Input`."""
-
-    def __init__(
-        self,
-        shape: Iterable[int | None] | None = None,
-        dtype: str | None = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name=name or automatic_name("InputLayer"))
-        if shape is None or isinstance(shape, int):
-            raise ValueError(f"Input: shape must be a tuple such as (784,), got {shape!r}")
-        dims: list[int | Size] = [Size(("batch",))]
-        for axis, dim in enumerate(shape, 1):
-            if dim is not None and (not isinstance(dim, (int, np.integer)) or dim < 1):
-                raise ValueError(
-                    f"Input: shape must have ints of at least 1 or None, got {tuple(shape)}"
-                )
-            symbol = "time" if axis == 1 else f"dim{axis}"
-            dims.append(Size((symbol,)) if dim is None else int(dim))
-        self.built = True
-        call = LayerCall(self, (), {}, users_line())
-        type_ = TensorType(short_dtype(dtype or "float32"), tuple(dims))
-        call.outputs = SymbolicTensor(type_, call, 0, self.name)
-        self._calls.append(call)
-
-
-def Input(
-    shape: Iterable[int | None] | None = None,
-    batch_size: int | None = None,
-    dtype: str | None = None,
-    name: str | None = None,
-) -> Any:
-    """A symbolic tensor to call layers on, as `keras.Input`.
-
-    Args:
-        shape: without the batch dimension; None for a dimension known only when the model runs.
-        batch_size: accepted and not needed: models run on any batch size.
-        dtype: float32 by default.
-        name: "input_layer" and so on by default.
-    """
-    return InputLayer(shape, dtype, name).output

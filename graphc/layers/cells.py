@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from graphc import activations, initializers, ops
+from graphc.random import given_seed
+from graphc.serialization import serialize_keras_object, with_objects
 from graphc.trace import Tensor, current
 from graphc.tree import flatten
 
@@ -36,6 +38,9 @@ class Cell(Layer):
     """
 
     gates: int
+    weight_options: ClassVar[dict[str, str]] = {
+        "kernel": "kernel", "recurrent_kernel": "recurrent", "bias": "bias",
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -63,7 +68,7 @@ class Cell(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
         self.dropout = min(1.0, max(0.0, dropout))
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
-        self.seed = seed
+        self.seed = given_seed(seed)
         self.output_size = units
         # One for each gate where the recurrent one is dropped out, else one for all, as in Keras.
         self._masks: dict[str, list[Tensor]] = {}
@@ -124,7 +129,8 @@ class Cell(Layer):
             return ops.matmul(self.masked(kind, value), kernel)
         parts = ops.split(kernel, kernel.shape[-1] // self.units, axis=-1)
         return ops.concatenate(
-            [ops.matmul(self.masked(kind, value, at), part) for at, part in enumerate(parts)]
+            [ops.matmul(self.masked(kind, value, at), part) for at, part in enumerate(parts)],
+            axis=-1,
         )
 
     def get_initial_state(self, batch_size: Any) -> list[Tensor]:
@@ -297,6 +303,13 @@ class StackedRNNCells(Layer):
                     f"StackedRNNCells: every cell must have call() and state_size, got {cell!r}"
                 )
         self.cells = list(cells)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "cells": serialize_keras_object(self.cells)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**with_objects(config, "cells"))
 
     @property
     def state_size(self) -> list[Any]:

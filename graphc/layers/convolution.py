@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from graphc import activations, initializers, ops
 from graphc.ops.convolution import spatial
@@ -31,6 +31,8 @@ class BaseConv(Layer):
 
     rank: int
     paddings: tuple[str, ...] = ("valid", "same")
+    weight_options: ClassVar[dict[str, str]] = {"kernel": "kernel", "bias": "bias"}
+    writes_activity_regularizer = True
 
     def __init__(
         self,
@@ -196,7 +198,9 @@ class BaseConvTranspose(BaseConv):
         )  # fmt: skip
 
     def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "output_padding": self.output_padding}
+        padding = self.output_padding
+        padding = (padding,) * self.rank if isinstance(padding, int) else padding
+        config = {**super().get_config(), "output_padding": padding}
         del config["groups"]
         return config
 
@@ -228,6 +232,8 @@ class BaseDepthwiseConv(BaseConv):
 
     Weights: kernel (window ..., channels, depth_multiplier), bias (channels * depth_multiplier,).
     """
+
+    weight_options: ClassVar[dict[str, str]] = {"kernel": "depthwise", "bias": "bias"}
 
     def __init__(
         self,
@@ -292,6 +298,10 @@ class BaseSeparableConv(BaseConv):
     Weights: depthwise kernel (window ..., channels, depth_multiplier), pointwise kernel
     (1 ..., channels * depth_multiplier, filters), bias (filters,).
     """
+
+    weight_options: ClassVar[dict[str, str]] = {
+        "depthwise_kernel": "depthwise", "pointwise_kernel": "pointwise", "bias": "bias",
+    }  # fmt: skip
 
     def __init__(
         self,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from graphc import activations, initializers, ops, regularizers
 from graphc.ops.convolution import channels_last
+from graphc.random import given_seed
 from graphc.trace import Tensor, current
 
 from .base import Layer
@@ -23,6 +24,9 @@ class Dense(Layer):
     Weights: kernel (features, units), bias (units,). Input (batch, ..., features); result
     (batch, ..., units).
     """
+
+    weight_options: ClassVar[dict[str, str]] = {"kernel": "kernel", "bias": "bias"}
+    only_defaults: ClassVar[dict[str, Any]] = {"quantization_config": None}
 
     def __init__(
         self,
@@ -118,6 +122,10 @@ class Embedding(Layer):
     Weights: embeddings (input_dim, output_dim).
     """
 
+    weight_options: ClassVar[dict[str, str]] = {"embeddings": "embeddings"}
+    only_defaults: ClassVar[dict[str, Any]] = {"quantization_config": None}
+    writes_activity_regularizer = True
+
     def __init__(
         self,
         input_dim: int,
@@ -137,11 +145,15 @@ class Embedding(Layer):
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.mask_zero = mask_zero
         self.supports_masking = mask_zero
-        self.embeddings = self.add_weight(
-            (input_dim, output_dim), self.embeddings_initializer, name="embeddings"
-        )
         if weights is not None:
+            self.build(None)
+            self.built = True
             self.set_weights(weights if isinstance(weights, list) else [weights])
+
+    def build(self, input_shape: Any) -> None:
+        self.embeddings = self.add_weight(
+            (self.input_dim, self.output_dim), self.embeddings_initializer, name="embeddings"
+        )
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         return ops.not_equal(inputs, 0) if self.mask_zero else None
@@ -235,7 +247,7 @@ class Dropout(Layer):
         self.supports_masking = True
         self.rate = float(rate)
         self.noise_shape = noise_shape
-        self.seed = seed
+        self.seed = given_seed(seed)
 
     def _mask_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         noise = self.noise_shape or (None,) * len(shape)

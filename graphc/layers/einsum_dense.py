@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from graphc import activations, initializers, ops
 from graphc.trace import Tensor, Variable
@@ -25,6 +25,10 @@ class EinsumDense(Layer):
 
     Weights: kernel, of the axes of the equation's second part; bias.
     """
+
+    weight_options: ClassVar[dict[str, str]] = {"kernel": "kernel", "bias": "bias"}
+    writes_activity_regularizer = True
+    only_defaults: ClassVar[dict[str, Any]] = {"quantization_config": None}
 
     def __init__(
         self,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from graphc import initializers, ops
+from graphc.random import given_seed
 from graphc.trace import Tensor
 
-from .attention import all_masks, causal_mask, masked_softmax
-from .base import Layer
+from .attention import QueryValueKey, all_masks, causal_mask, masked_softmax
 from .core import Dropout
 from .einsum_dense import EinsumDense
 
 
-class GroupedQueryAttention(Layer):
+class GroupedQueryAttention(QueryValueKey):
     """Multi-head attention with fewer heads of keys and values (Ainslie et al. 2023).
 
     Args:
@@ -33,6 +33,9 @@ class GroupedQueryAttention(Layer):
     queries, features of the query).
     """
 
+    weight_options: ClassVar[dict[str, str]] = {"kernel": "kernel", "bias": "bias"}
+    writes_activity_regularizer = True
+
     def __init__(
         self,
         head_dim: int,
@@ -41,7 +44,6 @@ class GroupedQueryAttention(Layer):
         dropout: float = 0.0,
         use_bias: bool = True,
         sliding_window: int | None = None,
-        flash_attention: bool | None = None,
         kernel_initializer: object = "glorot_uniform",
         bias_initializer: object = "zeros",
         use_gate: bool = False,
@@ -71,14 +73,17 @@ class GroupedQueryAttention(Layer):
         self.use_gate = use_gate
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
-        self.seed = seed
+        self.seed = given_seed(seed)
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Nothing to do: the projections are built by a call."""
 
     def build(self, input_shape: Any) -> None:
         project = partial(
             EinsumDense,
             kernel_initializer=initializers.serialize(self.kernel_initializer),
             bias_initializer=initializers.serialize(self.bias_initializer),
-            **self._weight_options,
+            **self.weight_config(),
         )
         queries = (None, self.num_query_heads, self.head_dim)
         others = (None, self.num_key_value_heads, self.head_dim)
@@ -135,6 +140,8 @@ class GroupedQueryAttention(Layer):
             )
         if key is not None and key_mask is None:
             key_mask = key.mask
+        if self._shapes is None:
+            self.keep_shapes(query, value, key)
         key = value if key is None else key
         rows = query.mask if query_mask is None else query_mask
         columns = [value.mask if value_mask is None else value_mask, key_mask]

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from graphc import ops
+from graphc.random import given_seed
 from graphc.trace import Tensor, current
 
 from .base import Layer
@@ -23,7 +24,7 @@ def normal(shape: Any, seed: int | None) -> Tensor:
 class _Noise(Layer):
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.seed = seed
+        self.seed = given_seed(seed)
         self.supports_masking = True
 
     def get_config(self) -> dict[str, Any]:
@@ -133,9 +134,9 @@ class _SpatialDropout(Dropout):
         self.data_format = data_format or "channels_last"
 
     def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "data_format": self.data_format}
-        del config["noise_shape"]
-        return config
+        # The shape of noise follows from the class, and Keras leaves out what else it may.
+        config = {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
+        return config if self.rank == 1 else {**config, "data_format": self.data_format}
 
 
 class SpatialDropout1D(_SpatialDropout):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from graphc import initializers, ops
+from graphc.serialization import serialize_keras_object, with_objects
 from graphc.trace import Tensor, Variable, current
 
 from .base import Layer
@@ -24,6 +25,8 @@ class Normalizing(Layer):
         center, scale: whether there is an offset (beta), and a factor (gamma).
         beta_initializer, gamma_initializer: zeros and ones by default.
     """
+
+    weight_options: ClassVar[dict[str, str]] = {"beta": "beta", "gamma": "gamma"}
 
     def __init__(
         self,
@@ -107,6 +110,10 @@ class BatchNormalization(Normalizing):
     Weights: gamma, beta, moving_mean, moving_variance, each (channels,).
     """
 
+    only_defaults: ClassVar[dict[str, Any]] = {
+        "synchronized": False, "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99,
+    }  # fmt: skip
+
     def __init__(
         self,
         axis: int = -1,
@@ -118,7 +125,6 @@ class BatchNormalization(Normalizing):
         gamma_initializer: object = "ones",
         moving_mean_initializer: object = "zeros",
         moving_variance_initializer: object = "ones",
-        synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -182,6 +188,8 @@ class LayerNormalization(Normalizing):
 
     Weights: gamma and beta, of the axes' sizes.
     """
+
+    only_defaults: ClassVar[dict[str, Any]] = {"rms_scaling": False}
 
     def call(self, inputs: Any) -> Tensor:
         axes = tuple(self.axes(inputs.ndim))
@@ -388,4 +396,9 @@ class Rescaling(Layer):
         return ops.add(ops.multiply(ops.cast(inputs, "float32"), scale), offset)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "scale": self.scale, "offset": self.offset}
+        arrays = serialize_keras_object({"scale": self.scale, "offset": self.offset})
+        return {**super().get_config(), **arrays}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**with_objects(config, "scale", "offset"))

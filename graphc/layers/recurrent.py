@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
 
 from graphc import ops
-from graphc.trace import Tensor
+from graphc.ir.types import Dim
+from graphc.ops.base import node
+from graphc.serialization import serialize_keras_object, with_objects
+from graphc.trace import Tensor, Trace, Variable, current
 from graphc.tree import flatten, map_structure, unflatten
 
 from .base import Layer
@@ -24,7 +29,8 @@ class RNN(Layer):
         return_state: whether the last states are returned behind the output.
         go_backwards: whether the steps are taken from the last to the first; the outputs are then
             in this order.
-        stateful: not supported.
+        stateful: whether each row of a batch starts with the states that this row of the batch
+            before it left; needs `Input(batch_size=)`, until `reset_state()`.
         unroll: accepted and not needed: the loop is compiled either way.
         zero_output_for_mask: outputs of masked steps are 0; else those of the step before.
 
@@ -47,11 +53,6 @@ class RNN(Layer):
             cell = StackedRNNCells(cell)
         if not hasattr(cell, "call") or not hasattr(cell, "state_size"):
             raise ValueError(f"RNN: the cell must have call() and state_size, got {cell!r}")
-        if stateful:
-            raise ValueError(
-                f"{type(self).__name__}: stateful=True is not supported; use return_state=True "
-                "and pass initial_state"
-            )
         self.cell = cell
         self.return_sequences = return_sequences
         self.return_state = return_state
@@ -60,6 +61,7 @@ class RNN(Layer):
         self.unroll = unroll
         self.zero_output_for_mask = zero_output_for_mask
         self.supports_masking = True
+        self.states: Any = None  # of a stateful layer: variables (batch size, ...)
 
     def build(self, input_shape: Any) -> None:
         shape = input_shape[0] if isinstance(input_shape, list) else input_shape
@@ -74,6 +76,40 @@ class RNN(Layer):
         elif isinstance(self.cell, Layer) and not self.cell.built:
             self.cell.build(step)
             self.cell.built = True
+        if self.stateful:
+            self._make_states(shape[0])
+
+    def _make_states(self, batch_size: int | None) -> None:
+        if batch_size is None:
+            raise ValueError(
+                "stateful=True needs to know the batch size: give Input a batch_size, or the first "
+                "layer a batch_input_shape"
+            )
+        with Trace("states"):
+            types = map_structure(lambda t: t.type, first_states(self.cell, batch_size))
+        self.batch_size = batch_size
+        self.states = map_structure(
+            lambda t: Variable(np.zeros(t.shape), f"{self.name}/state", False, t.dtype), types
+        )
+
+    def _check_rows(self, batch: Dim) -> None:
+        """Only as many rows as there are states: symbolic ones when the program runs."""
+        current().batch_size = self.batch_size
+        if isinstance(batch, int) and batch != self.batch_size:
+            raise ValueError(f"the layer keeps the states of {self.batch_size} rows, got {batch}")
+
+    def reset_state(self) -> None:
+        """Makes the next batch start with states of zeros.
+
+        Raises:
+            ValueError: when the layer is not stateful.
+        """
+        if not self.stateful:
+            raise ValueError(f"layer {self.name!r} is not stateful: it keeps no states")
+        for variable in flatten(self.states or []):
+            variable.assign(np.zeros(variable.shape))
+
+    reset_states = reset_state
 
     def compute_mask(self, _: Any, previous_mask: Any) -> Any:
         """The steps' mask for the steps' outputs; none for what the last step leaves."""
@@ -83,7 +119,11 @@ class RNN(Layer):
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
         batch = sequences.shape[0]
-        if initial_state is None:
+        if self.stateful:
+            self._check_rows(batch)
+        if initial_state is None and self.stateful:
+            states = map_structure(lambda v: _rows(current().read(v), batch), self.states)
+        elif initial_state is None:
             states = first_states(self.cell, batch)
         else:
             states = initial_state
@@ -91,6 +131,9 @@ class RNN(Layer):
         states = map_structure(ops.convert_to_tensor, states)
         self._draw_masks(sequences, states)
         last, outputs, states = self._loop(sequences, states, flatten(mask)[0])
+        if self.stateful:
+            for variable, state in zip(flatten(self.states), flatten(states), strict=True):
+                current().assign(variable, _all_rows(state, self.batch_size))
         output = self._batch_first(outputs) if self.return_sequences else last
         return [output, *states] if self.return_state else output
 
@@ -151,6 +194,7 @@ class RNN(Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
+            "cell": serialize_keras_object(self.cell),
             "return_sequences": self.return_sequences,
             "return_state": self.return_state,
             "go_backwards": self.go_backwards,
@@ -159,10 +203,29 @@ class RNN(Layer):
             "zero_output_for_mask": self.zero_output_for_mask,
         }
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**with_objects(config, "cell"))
+
+
+def _rows(kept: Tensor, batch: Dim) -> Tensor:
+    """A variable with rows for a batch as a tensor of the program's batch, which has as many."""
+    if kept.shape[0] == batch:
+        return kept
+    return node("gather", kept, node("iota", shape=(batch,), axis=0))
+
+
+def _all_rows(state: Tensor, batch_size: int) -> Tensor:
+    """The other way around."""
+    batch = state.shape[0]
+    if batch == batch_size:
+        return state
+    return node("scatter_add", node("iota", shape=(batch,), axis=0), state, rows=batch_size)
+
 
 _OF_RNN = frozenset(inspect.signature(RNN.__init__).parameters) - {"self", "cell", "kwargs"}
 _OF_LAYER = frozenset(inspect.signature(Layer.__init__).parameters) | {
-    "input_shape", "input_dim", "batch_input_shape"
+    "input_shape", "input_dim", "batch_input_shape", "activity_regularizer", "autocast"
 }  # fmt: skip
 
 
@@ -170,6 +233,7 @@ class _CellLayer(RNN):
     """An RNN over a built-in cell: takes the arguments of both."""
 
     cell_class: type[Cell]
+    writes_activity_regularizer = True
 
     def __init__(self, units: int, *args: Any, **kwargs: Any) -> None:
         # How the work is arranged is the compiler's matter.
@@ -181,14 +245,29 @@ class _CellLayer(RNN):
         super().__init__(cell, **outer)
         self.units = units
 
+    def __getattr__(self, name: str) -> Any:
+        """The cell's arguments, such as `kernel_regularizer`, are the layer's too."""
+        arguments = vars(vars(self).get("cell", self))
+        if name.startswith("_") or name not in arguments:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return arguments[name]
+
     def get_config(self) -> dict[str, Any]:
-        return {**self.cell.get_config(), **super().get_config()}
+        config = {**self.cell.get_config(), **super().get_config()}
+        del config["cell"]
+        return config
 
 
 class SimpleRNN(_CellLayer):
     """`RNN` over a `SimpleRNNCell`; takes the arguments of both."""
 
     cell_class = SimpleRNNCell
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if config["seed"] is None:  # which Keras never writes
+            del config["seed"]
+        return config
 
 
 class LSTM(_CellLayer):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from graphc import ops
 from graphc.ops.convolution import channels_last, like_input
+from graphc.serialization import serialize_keras_object, with_objects
 from graphc.trace import Tensor
 
 from .base import Layer
@@ -46,8 +47,25 @@ class Lambda(Layer):
             raise ValueError(f"Lambda: expected a function, got {function!r}")
         self.function = function
         self.arguments = arguments or {}
+        self.output_shape = output_shape
         self.mask = mask
         self.supports_masking = mask is not None
+
+    def get_config(self) -> dict[str, Any]:
+        """The function's name, for it to be found by again; a lambda has none.
+
+        Raises:
+            ValueError: for a lambda.
+        """
+        config = {"function": self.function, "arguments": self.arguments}
+        for name, value in (("output_shape", self.output_shape), ("mask", self.mask)):
+            if value is not None:
+                config[name] = value
+        return {**super().get_config(), **serialize_keras_object(config)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**with_objects(config, "function", "arguments", "output_shape", "mask"))
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
@@ -175,7 +193,8 @@ class _ZeroPadding(_Spatial):
         return ops.pad(x, [(0, 0), *self.padding, (0, 0)])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "padding": self.padding}
+        padding = self.padding if self.rank > 1 else self.padding[0]
+        return {**super().get_config(), "padding": padding}
 
 
 class ZeroPadding1D(_ZeroPadding):
@@ -215,7 +234,9 @@ class _Cropping(_Spatial):
         return x[tuple(key)]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "cropping": self.cropping}
+        if self.rank > 1:
+            return {**super().get_config(), "cropping": self.cropping}
+        return {**Layer.get_config(self), "cropping": self.cropping[0]}  # as Keras has it
 
 
 class Cropping1D(_Cropping):
@@ -231,6 +252,9 @@ class Cropping2D(_Cropping):
 class Cropping3D(_Cropping):
     __doc__ = _Cropping.__doc__
     rank = 3
+
+
+MAX_BILINEAR = 256  # each of the elements between two is a node of the graph
 
 
 class _UpSampling(_Spatial):
@@ -254,6 +278,11 @@ class _UpSampling(_Spatial):
                 f"{type(self).__name__}: interpolation must be one of {known}, got "
                 f"{interpolation!r}"
             )
+        if interpolation == "bilinear" and max(self.size) > MAX_BILINEAR:
+            raise ValueError(
+                f"{type(self).__name__}: size must be at most {MAX_BILINEAR} with interpolation="
+                f"'bilinear', got {size!r}"
+            )
         self.interpolation = interpolation
 
     def work(self, x: Tensor) -> Tensor:
@@ -263,7 +292,10 @@ class _UpSampling(_Spatial):
         return x
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size, "interpolation": self.interpolation}
+        if self.rank == 1:
+            return {**Layer.get_config(self), "size": self.size[0]}
+        config = {**super().get_config(), "size": self.size}
+        return config if self.rank == 3 else {**config, "interpolation": self.interpolation}
 
 
 def _interpolated(x: Tensor, axis: int, size: int) -> Tensor:

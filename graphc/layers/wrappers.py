@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from graphc import ops
+from graphc.serialization import serialize_keras_object, with_objects
 from graphc.trace import Tensor
 
 from .base import Layer
@@ -99,7 +100,16 @@ class Bidirectional(Layer):
         return results if len(results) > 1 else results[0]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "merge_mode": self.merge_mode}
+        return {
+            **super().get_config(),
+            "merge_mode": self.merge_mode,
+            "layer": serialize_keras_object(self.forward_layer),
+            "backward_layer": serialize_keras_object(self.backward_layer),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**with_objects(config, "layer", "backward_layer"))
 
 
 def _like(layer: RNN, name: str, **changes: Any) -> RNN:
@@ -140,3 +150,10 @@ class TimeDistributed(Layer):
         rows = ops.reshape(inputs, (inputs.shape[0] * inputs.shape[1], *inputs.shape[2:]))
         results = self.layer(rows)
         return ops.reshape(results, (*inputs.shape[:2], *results.shape[1:]))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "layer": serialize_keras_object(self.layer)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**with_objects(config, "layer"))

@@ -7,7 +7,12 @@ the scalar that `fit` minimises. A loss of one's own is any function written wit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from graphc.errors import unknown_name
+from graphc.registration import CustomObjectScope, export, get_registered_object
+from graphc.serialization import deserialize_keras_object, is_object, serialize_keras_object
 
 from .base import (
     EPSILON,
@@ -87,7 +92,7 @@ FUNCTIONS: dict[str, LossFunction] = {
 
 
 def get(identifier: object) -> Loss:
-    """The loss of a name, class, instance or function.
+    """The loss of a name, class, instance, function or configuration.
 
     Raises:
         ValueError: for an unknown name, with the nearest known one.
@@ -95,7 +100,11 @@ def get(identifier: object) -> Loss:
     if isinstance(identifier, Loss):
         return identifier
     classes = {cls.__name__: cls for cls in CLASSES}
+    if isinstance(identifier, Mapping) and is_object(identifier):
+        return get(deserialize_keras_object({"module": "keras.losses", **identifier}))
     if isinstance(identifier, str):
+        if (custom := get_registered_object(identifier)) is not None:
+            return get(custom)
         name = identifier if identifier in FUNCTIONS else identifier.lower()
         if identifier in classes:
             return classes[identifier]()  # type: ignore[call-arg]
@@ -109,6 +118,17 @@ def get(identifier: object) -> Loss:
     raise unknown_name("loss", identifier, [*FUNCTIONS, *classes])
 
 
+def serialize(loss: Any) -> Any:
+    """The configuration of a loss or a function, as Keras writes it."""
+    return serialize_keras_object(loss)
+
+
+def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
+    """The loss of a configuration; `custom_objects` are a user's own, by name."""
+    with CustomObjectScope(custom_objects):
+        return get(name)
+
+
 def takes_integer_labels(loss: Loss) -> bool:
     """Whether y_true holds class numbers."""
     return getattr(loss, "fn", None) is sparse_categorical_crossentropy
@@ -118,3 +138,9 @@ def ignored_label(loss: Loss) -> int | None:
     """The label whose samples do not count."""
     ignored: int | None = getattr(loss, "options", {}).get("ignore_class")
     return ignored
+
+
+export("keras.losses", CLASSES)
+export("keras.losses", FUNCTIONS)
+export("keras.losses", [LossFunctionWrapper])
+export("keras", [Loss])

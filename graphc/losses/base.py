@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from graphc import ops
 from graphc.eager import eagerly
 from graphc.errors import unknown_name
+from graphc.serialization import serialize_keras_object, with_objects
 from graphc.trace import Tensor
 from graphc.utils import snake_case
 
@@ -100,6 +101,11 @@ class Loss:
         """The arguments to make an equal loss with."""
         return {"name": self.name, "reduction": self.reduction}
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A loss from `get_config`'s result, or Keras's."""
+        return cls(**config)
+
 
 def masked_weight(sample_weight: Any, mask: Tensor | None, reduction: str | None) -> Tensor | None:
     """Sample weights that are 0 where a mask hides the value; means go over the others only."""
@@ -159,7 +165,12 @@ class LossFunctionWrapper(Loss):
         return ops.convert_to_tensor(self.fn(y_true, y_pred, **self.options))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.options}
+        options = serialize_keras_object(self.options)
+        return {**super().get_config(), "fn": serialize_keras_object(self.fn), **options}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**with_objects(config, "fn"))
 
 
 class FunctionLoss(LossFunctionWrapper):
@@ -167,6 +178,7 @@ class FunctionLoss(LossFunctionWrapper):
 
     function: LossFunction
     default_name: str | None = None
+    forgotten: ClassVar[tuple[str, ...]] = ()  # options that Keras does not write
 
     def __init_subclass__(cls) -> None:
         own = list(inspect.signature(FunctionLoss.__init__).parameters.values())[1:]
@@ -198,3 +210,11 @@ class FunctionLoss(LossFunctionWrapper):
         function = type(self).function
         given["name"] = given["name"] or self.default_name or name_of(function)
         super().__init__(function, **given)
+
+    def get_config(self) -> dict[str, Any]:
+        defaults = inspect.signature(type(self)).parameters
+        config = {**Loss.get_config(self), **self.options}
+        for option in self.forgotten:
+            if config[option] == defaults[option].default:
+                del config[option]
+        return config

@@ -40,6 +40,7 @@ class SparseCategoricalCrossentropy(FunctionLoss):
     """Crossentropy with integer labels; see `sparse_categorical_crossentropy`."""
 
     function = staticmethod(probabilistic.sparse_categorical_crossentropy)
+    forgotten = ("axis",)
 
 
 class KLDivergence(FunctionLoss):
@@ -82,6 +83,7 @@ class CosineSimilarity(FunctionLoss):
     """Minus the cosine of the angle; see `cosine_similarity`."""
 
     function = staticmethod(regression.cosine_similarity)
+    forgotten = ("axis",)
 
 
 class Huber(FunctionLoss):
@@ -89,6 +91,7 @@ class Huber(FunctionLoss):
 
     function = staticmethod(regression.huber)
     default_name = "huber_loss"
+    forgotten = ("delta",)
 
 
 class LogCosh(FunctionLoss):

@@ -7,7 +7,8 @@ A metric's state are variables; `update_state` and `result` are traced into the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 # As in Keras, losses are metrics too: metrics.mean_squared_error.
 from graphc import losses
@@ -21,6 +22,8 @@ from graphc.losses import (
     mse,
     sparse_categorical_crossentropy,
 )
+from graphc.registration import CustomObjectScope, export, get_registered_object
+from graphc.serialization import deserialize_keras_object, is_object, serialize_keras_object
 from graphc.trace import Tensor
 from graphc.utils import snake_case
 
@@ -106,7 +109,7 @@ _BY_SHAPE = {
 
 
 def get(identifier: object) -> Metric:
-    """The metric of a name, class, instance or function.
+    """The metric of a name, class, instance, function or configuration.
 
     Raises:
         ValueError: for an unknown name, with the nearest known one.
@@ -115,7 +118,11 @@ def get(identifier: object) -> Metric:
         return identifier
     classes = {cls.__name__: cls for cls in CLASSES}
     classes |= {snake_case(name): cls for name, cls in classes.items()} | {"auc": AUC}
+    if isinstance(identifier, Mapping) and is_object(identifier):
+        return get(deserialize_keras_object({"module": "keras.metrics", **identifier}))
     if isinstance(identifier, str):
+        if (custom := get_registered_object(identifier)) is not None:
+            return get(custom)
         if identifier in _BY_SHAPE:
             return ByShape(_BY_SHAPE[identifier], identifier)
         name = identifier if identifier in FUNCTIONS else identifier.lower()
@@ -130,3 +137,20 @@ def get(identifier: object) -> Metric:
     elif callable(identifier):
         return MeanMetricWrapper(identifier)
     raise unknown_name("metric", identifier, [*_BY_SHAPE, *FUNCTIONS, *classes])
+
+
+def serialize(metric: Any) -> Any:
+    """The configuration of a metric or a function, as Keras writes it."""
+    return serialize_keras_object(metric)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Metric:
+    """The metric of a configuration; `custom_objects` are a user's own, by name."""
+    with CustomObjectScope(custom_objects):
+        return get(config)
+
+
+export("keras.metrics", CLASSES)
+export("keras.metrics", FUNCTIONS)
+export("keras.metrics", [MeanMetricWrapper])
+export("keras", [Metric])

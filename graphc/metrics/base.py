@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from graphc import losses, ops
+from graphc.budget import check_state
 from graphc.eager import eagerly
-from graphc.layers.base import automatic_name
+from graphc.layers.symbolic import automatic_name
+from graphc.serialization import serialize_keras_object, with_objects
 from graphc.trace import Tensor, Variable, current
 from graphc.utils import snake_case
 
@@ -22,13 +25,17 @@ class Metric:
     `update_state(y_true, y_pred, sample_weight=None)` and `result()`.
     """
 
+    dtype = "float32"  # of values
+    options: dict[str, Any]  # the arguments that configurations have beside name and dtype
     _direction: str | None = None  # "up" when more is better, "down" when less is: for callbacks
 
     def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
-        if dtype not in (None, "float32"):
-            raise ValueError(f"{type(self).__name__}: dtype must be 'float32', got {dtype!r}")
+        if dtype not in (None, self.dtype):
+            kind = type(self).__name__
+            raise ValueError(f"{kind}: dtype must be {self.dtype!r}, got {dtype!r}")
         self.name = name or automatic_name(type(self).__name__)
         self.variables: list[Variable] = []
+        self.options: dict[str, Any] = {}
 
     def __init_subclass__(cls) -> None:
         # Outside of a program being traced they compute with arrays, as in Keras.
@@ -51,6 +58,7 @@ class Metric:
         """A state variable, zero at the start of each epoch."""
         if initializer not in ("zeros", None):
             raise ValueError(f"metric {self.name!r}: variables start at zero")
+        check_state(math.prod(shape), f"metric {self.name!r}: {name!r} of shape {tuple(shape)}")
         variable = Variable(np.zeros(shape), f"{self.name}/{name}", False, dtype or "float32")
         self.variables.append(variable)
         return variable
@@ -70,7 +78,12 @@ class Metric:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to make an equal metric with."""
-        return {"name": self.name}
+        return {"name": self.name, "dtype": self.dtype, **serialize_keras_object(self.options)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A metric from `get_config`'s result, or Keras's."""
+        return cls(**config)
 
 
 def assign(variable: Variable, value: Any) -> None:
@@ -124,7 +137,11 @@ class MeanMetricWrapper(Mean):
         super().update_state(self.fn(y_true, y_pred, **self.options), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.options}
+        return {**super().get_config(), "fn": serialize_keras_object(self.fn)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**with_objects(config, "fn"))
 
 
 class Sum(Metric):
@@ -148,6 +165,8 @@ class FunctionMetric(MeanMetricWrapper):
     """The class form of a function: takes name, dtype, and the function's options."""
 
     function: ClassVar[Callable[..., Tensor]]
+    default_name: ClassVar[str | None] = None
+    forgotten: ClassVar[tuple[str, ...]] = ()  # options that Keras does not write
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -171,5 +190,13 @@ class FunctionMetric(MeanMetricWrapper):
                 f"{type(self).__name__}: unknown argument {', '.join(map(repr, unknown))}; "
                 f"it takes {', '.join(parameters)}"
             )
-        given["name"] = given["name"] or snake_case(type(self).__name__)
+        given["name"] = given["name"] or self.default_name or snake_case(type(self).__name__)
         super().__init__(type(self).function, **given)
+
+    def get_config(self) -> dict[str, Any]:
+        defaults = inspect.signature(type(self)).parameters
+        config = Metric.get_config(self)
+        for option in self.forgotten:
+            if config[option] == defaults[option].default:
+                del config[option]
+        return config

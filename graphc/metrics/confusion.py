@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from graphc import losses, ops
+from graphc.budget import check_state
+from graphc.serialization import with_objects
 from graphc.trace import Tensor, Variable
 
 from .accuracy import in_top_k
@@ -120,6 +122,7 @@ class _Count(ConfusionMetric):
         self, thresholds: Any = None, name: str | None = None, dtype: str | None = None
     ) -> None:
         super().__init__(_thresholds(thresholds, 0.5), [self.kind], name, dtype)
+        self.options = {"thresholds": thresholds}
         self.build((len(self.thresholds),))
 
     def result(self) -> Tensor:
@@ -165,6 +168,7 @@ class _Rate(ConfusionMetric):
         default = 0.5 if top_k is None else NEVER
         limits = _thresholds(thresholds, default)
         super().__init__(limits, ["tp", self.others], name, dtype, top_k, class_id)
+        self.options = {"thresholds": thresholds, "top_k": top_k, "class_id": class_id}
         self.build((len(self.thresholds),))
 
     def result(self) -> Tensor:
@@ -210,8 +214,12 @@ class _AtValue(ConfusionMetric):
             raise ValueError(
                 f"{type(self).__name__}: num_thresholds must be above 0, got {num_thresholds!r}"
             )
+        check_state(num_thresholds, f"{type(self).__name__}: num_thresholds")
         limits = [0.5] if num_thresholds == 1 else np.linspace(0, 1, num_thresholds).tolist()
         super().__init__(limits, list(NAMES), name, dtype, None, class_id)
+        self.options = {
+            self.held: value, "num_thresholds": num_thresholds, "class_id": class_id
+        }  # fmt: skip
         self.value = value
         self.build((len(limits),))
 
@@ -280,11 +288,17 @@ class AUC(ConfusionMetric):
                 raise ValueError(f"AUC: {argument} must be one of {known}, got {value!r}")
         if num_thresholds < 2:
             raise ValueError(f"AUC: num_thresholds must be at least 2, got {num_thresholds!r}")
+        check_state(num_thresholds, "AUC: num_thresholds")
         inner = (
             np.linspace(0, 1, num_thresholds)[1:-1] if thresholds is None else sorted(thresholds)
         )
         limits = [-EPSILON, *inner, 1 + EPSILON]
         super().__init__(limits, list(NAMES), name, dtype)
+        self.options = {
+            "num_thresholds": len(limits), "curve": curve, "summation_method": summation_method,
+            "multi_label": multi_label, "num_labels": num_labels, "from_logits": from_logits,
+            "label_weights": None if label_weights is None else np.asarray(label_weights).tolist(),
+        } | ({} if thresholds is None else {"thresholds": limits[1:-1]})  # fmt: skip
         self.curve = curve
         self.summation_method = summation_method
         self.multi_label = multi_label
@@ -313,6 +327,10 @@ class AUC(ConfusionMetric):
         limits = np.asarray(self.thresholds, np.float32)[:, None, None]
         yes = ops.greater(ops.expand_dims(y_pred, 0), limits)
         self.add(ops.expand_dims(label, 0), yes, ops.expand_dims(weight, 0), 1)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**with_objects(config, "label_weights"))
 
     def _areas(self) -> Tensor:
         """The area of each strip, from threshold to threshold."""

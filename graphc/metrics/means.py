@@ -82,6 +82,7 @@ class LogCoshError(FunctionMetric):
     """Mean of log(cosh(difference)); see `log_cosh`."""
 
     function = staticmethod(losses.log_cosh)
+    default_name = "logcosh"
     _direction = "down"
 
 
@@ -124,6 +125,7 @@ class BinaryCrossentropy(FunctionMetric):
     """Crossentropy of yes-or-no predictions; see `binary_crossentropy`."""
 
     function = staticmethod(losses.binary_crossentropy)
+    forgotten = ("axis",)
     _direction = "down"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphc import losses, ops
+from graphc.budget import check_state
 from graphc.trace import Tensor
 
 from .base import Metric, assign
@@ -43,6 +44,7 @@ class FBetaScore(Metric):
             raise ValueError(
                 f"{type(self).__name__}: threshold must be above 0 and at most 1, got {threshold!r}"
             )
+        self.options = {"average": average, "beta": beta, "threshold": threshold}
         self.average = average
         self.beta = beta
         self.threshold = threshold
@@ -100,6 +102,7 @@ class F1Score(FBetaScore):
         dtype: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(average, 1.0, threshold, name, dtype)
+        del self.options["beta"]
 
 
 class IoU(Metric):
@@ -114,6 +117,7 @@ class IoU(Metric):
     """
 
     _direction = "up"
+    dtype = "int32"  # Keras counts in integers
 
     def __init__(
         self, num_classes: int, target_class_ids: Sequence[int], name: str | None = None,
@@ -125,6 +129,11 @@ class IoU(Metric):
             raise ValueError(
                 f"{type(self).__name__}: class {max(target_class_ids)} is not among {num_classes}"
             )
+        self.options = {
+            "num_classes": num_classes, "target_class_ids": list(target_class_ids),
+            "ignore_class": ignore_class, "sparse_y_true": sparse_y_true,
+            "sparse_y_pred": sparse_y_pred, "axis": axis,
+        }  # fmt: skip
         self.num_classes = num_classes
         self.target_class_ids = list(target_class_ids)
         self.ignore_class = ignore_class
@@ -162,6 +171,11 @@ class IoU(Metric):
         return ops.divide(ops.sum(valid * (right / (union + EPSILON))), ops.sum(valid) + EPSILON)
 
 
+def _all_classes(num_classes: int) -> list[int]:
+    check_state(num_classes**2, "num_classes: the matrix of labels and predictions")
+    return list(range(num_classes))
+
+
 class BinaryIoU(IoU):
     """`IoU` of yes-or-no predictions.
 
@@ -175,6 +189,7 @@ class BinaryIoU(IoU):
         name: str | None = None, dtype: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(2, target_class_ids, name, dtype)
+        self.options = {"target_class_ids": list(target_class_ids), "threshold": threshold}
         self.threshold = threshold
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -190,7 +205,8 @@ class MeanIoU(IoU):
     """
 
     def __init__(self, num_classes: int, name: str | None = None, **options: Any) -> None:
-        super().__init__(num_classes, list(range(num_classes)), name, **options)
+        super().__init__(num_classes, _all_classes(num_classes), name, **options)
+        del self.options["target_class_ids"]
 
 
 class OneHotIoU(IoU):
@@ -206,6 +222,7 @@ class OneHotIoU(IoU):
     ) -> None:  # fmt: skip
         options = {**options, "sparse_y_true": False, "sparse_y_pred": sparse_y_pred}
         super().__init__(num_classes, target_class_ids, name, **options)
+        del self.options["sparse_y_true"]
 
 
 class OneHotMeanIoU(OneHotIoU):
@@ -216,4 +233,5 @@ class OneHotMeanIoU(OneHotIoU):
     """
 
     def __init__(self, num_classes: int, name: str | None = None, **options: Any) -> None:
-        super().__init__(num_classes, list(range(num_classes)), name, **options)
+        super().__init__(num_classes, _all_classes(num_classes), name, **options)
+        del self.options["target_class_ids"]

@@ -61,6 +61,7 @@ class CosineSimilarity(FunctionMetric):
     """The cosine of the angle; see `cosine_similarity`."""
 
     function = staticmethod(cosine_similarity)
+    forgotten = ("axis",)
     _direction = "up"
 
 
@@ -99,6 +100,9 @@ class R2Score(Metric):
             raise ValueError(
                 f"R2Score: class_aggregation must be one of {known}, got {class_aggregation!r}"
             )
+        self.options = {
+            "class_aggregation": class_aggregation, "num_regressors": num_regressors
+        }  # fmt: skip
         self.class_aggregation = class_aggregation
         self.num_regressors = num_regressors
         self.num_samples = self.add_variable(name="num_samples")

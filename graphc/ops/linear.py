@@ -87,9 +87,14 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
 
 
 @recorded
-def take_along_axis(x: TensorLike, indices: TensorLike, axis: int = -1) -> Tensor:
-    """x's element at an index along an axis, one index for each place of the other axes."""
+def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
+    """x's element at an index along an axis, one index for each place of the other axes.
+
+    Without an axis both are taken as flat, as `keras.ops.take_along_axis` does.
+    """
     x, indices = convert_to_tensor(x), cast(convert_to_tensor(indices), "i32")
+    if axis is None:
+        x, indices, axis = reshape(x, (-1,)), reshape(indices, (-1,)), 0
     axis %= x.ndim
     last = (*(a for a in range(x.ndim) if a != axis), axis)
     rows, places = (transpose(t, last) if axis != x.ndim - 1 else t for t in (x, indices))

@@ -97,7 +97,7 @@ def _axis(x: Tensor, axis: int) -> int:
 
 
 @recorded
-def concatenate(xs: Sequence[TensorLike], axis: int = -1) -> Tensor:
+def concatenate(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Tensors one after another along an axis; the other sizes must be equal."""
     tensors = [convert_to_tensor(x) for x in xs]
     dtype = common_dtype([t.type.dtype for t in tensors])

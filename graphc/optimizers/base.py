@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from graphc import ops
-from graphc.layers.base import automatic_name
-from graphc.trace import Tensor, Variable, current
+from graphc.layers.symbolic import automatic_name
+from graphc.serialization import serialize_keras_object
+from graphc.trace import Tensor, Variable, assign_all, current
 
-from .schedules import LearningRateSchedule
+from .schedules import LearningRateSchedule, deserialize
 
 # Options that all optimizers share, with their defaults.
 SHARED: dict[str, Any] = {
@@ -58,6 +59,7 @@ class Optimizer:
         gradient_accumulation_steps: updates only every so many steps, with the mean gradient.
     """
 
+    only_defaults: ClassVar[Mapping[str, Any]] = {"loss_scale_factor": None}  # for half precision
     weight_decay: float | None
     clipnorm: float | None
     clipvalue: float | None
@@ -80,13 +82,16 @@ class Optimizer:
             warnings.warn(
                 "decay is no longer an argument of optimizers; it is ignored", stacklevel=3
             )
-        kwargs.pop("loss_scale_factor", None)  # for half precision
+        if kwargs.pop("loss_scale_factor", None) is not None:
+            raise ValueError(f"{type(self).__name__}: loss_scale_factor must be None")
         for key, default in SHARED.items():
             setattr(self, key, kwargs.pop(key, default))
         if kwargs:
             raise TypeError(
                 f"{type(self).__name__}: unknown argument {', '.join(map(repr, sorted(kwargs)))}"
             )
+        if isinstance(learning_rate, Mapping):
+            learning_rate = deserialize(learning_rate)
         self.schedule = learning_rate if isinstance(learning_rate, LearningRateSchedule) else None
         if isinstance(learning_rate, bool) or not isinstance(
             learning_rate, (int, float, np.number, LearningRateSchedule)
@@ -158,13 +163,39 @@ class Optimizer:
         rate = [self._learning_rate] if self.schedule is None else []
         return [self._iterations, *rate, *self._slots]
 
+    @property
+    def moving_averages(self) -> dict[Variable, Variable]:
+        """The moving average of each weight with `use_ema`, once training has begun."""
+        return dict(self._ema)
+
     def build(self, variables: Sequence[Variable]) -> None:
         """Makes the slots for these variables."""
         if self.use_ema:
             self._ema = {v: self.add_slot(v, "average") for v in variables}
         if self.gradient_accumulation_steps:
             self._accumulated = {v: self.add_slot(v, "gradient_accumulator") for v in variables}
+        self._built_for = frozenset(variables)
         self.built = True
+
+    def prepare(self, variables: Sequence[Variable]) -> None:
+        """Builds the optimizer for these variables, unless it is built."""
+        if not self.built:
+            self.build(variables)
+            self.built = True
+            self._built_for = frozenset(variables)
+
+    def save_own_variables(self, store: MutableMapping[str, np.ndarray]) -> None:
+        """Puts the state, which is `variables`, into a dict as "0", "1" and so on."""
+        store.update({str(at): variable.value for at, variable in enumerate(self.variables)})
+
+    def load_own_variables(self, store: Mapping[str, np.ndarray]) -> None:
+        """Takes back what `save_own_variables` put into a dict.
+
+        Raises:
+            ValueError: when number or shapes differ; then nothing is changed.
+        """
+        values = [store[str(at)] for at in range(len(store))]
+        assign_all(f"optimizer {self.name!r}", self.variables, values)
 
     def add_slot(self, variable: Variable, name: str, value: float = 0.0) -> Variable:
         """A value of a variable's shape."""
@@ -200,10 +231,7 @@ class Optimizer:
         Raises:
             ValueError: when a variable is not among those the optimizer was built for.
         """
-        if not self.built:
-            self.build(variables)
-            self.built = True
-            self._built_for = frozenset(variables)
+        self.prepare(variables)
         new = [v.name for v in variables if v not in self._built_for]
         if new:
             raise ValueError(
@@ -230,7 +258,7 @@ class Optimizer:
         gradients = self._clipped(gradients)
         self.before_updates()
         for gradient, variable in zip(gradients, variables, strict=True):
-            with current().scope(variable.name.rpartition("/")[0], "update"):
+            with current().scope(current().layer_of(variable), "update"):
                 if self.weight_decay is not None and self._decays(variable):
                     off = ops.multiply(ops.multiply(variable, self.weight_decay), rate)
                     self.assign(variable, ops.subtract(variable, off))
@@ -299,9 +327,10 @@ class Optimizer:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to make an equal optimizer with."""
-        rate: Any = float(self._learning_rate.value) if self.schedule is None else self.schedule
+        rate: Any = float(self._learning_rate.value)
+        rate = rate if self.schedule is None else serialize_keras_object(self.schedule)
         shared = {key: getattr(self, key) for key in SHARED}
-        return {"name": self.name, "learning_rate": rate, **shared}
+        return {"name": self.name, "learning_rate": rate, **shared, **self.only_defaults}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Optimizer:

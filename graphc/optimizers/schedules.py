@@ -7,12 +7,14 @@ called with a number it gives a number.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from graphc import ops
+from graphc.registration import CustomObjectScope, export
+from graphc.serialization import deserialize_keras_object, serialize_keras_object
 from graphc.trace import Tensor, Variable
 
 
@@ -229,3 +231,31 @@ class CosineDecayRestarts(LearningRateSchedule):
             done = (done - (1.0 - length) / (1.0 - self.t_mul)) / length
         decayed = 0.5 * x.power(self.m_mul, restarts) * (1.0 + x.cos(math.pi * done))
         return self.initial_learning_rate * ((1.0 - self.alpha) * decayed + self.alpha)
+
+
+def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
+    """The configuration of a schedule, as Keras writes it."""
+    config: dict[str, Any] = serialize_keras_object(learning_rate_schedule)
+    return config
+
+
+def deserialize(
+    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+) -> LearningRateSchedule:
+    """The schedule of a configuration; `custom_objects` are a user's own, by name.
+
+    Raises:
+        ValueError: when it is of something else, or of what is not there.
+    """
+    with CustomObjectScope(custom_objects):
+        found = deserialize_keras_object({"module": "keras.optimizers.schedules", **config})
+    if not isinstance(found, LearningRateSchedule):
+        raise ValueError(f"expected the config of a learning-rate schedule, got {config!r}")
+    return found
+
+
+_CLASSES: tuple[type[LearningRateSchedule], ...] = (
+    ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay, CosineDecay,
+    CosineDecayRestarts,
+)  # fmt: skip
+export("keras.optimizers.schedules", [*_CLASSES, LearningRateSchedule])

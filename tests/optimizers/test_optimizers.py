@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc import layers, losses, models, ops, optimizers, training
+from graphc import compiled as compiling
+from graphc import layers, losses, models, ops, optimizers
 
 Array = np.ndarray
 Step = Callable[[Array], Array]  # gradient -> what is added to the weights
@@ -127,13 +128,13 @@ def test_steps(name: str) -> None:
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the programs compiled."""
     names: list[str] = []
-    original = training.compile_trace
+    original = compiling.compile_trace
 
     def counting(trace: Any, *args: Any, **kwargs: Any) -> Any:
         names.append(trace.graph.name)
         return original(trace, *args, **kwargs)
 
-    monkeypatch.setattr(training, "compile_trace", counting)
+    monkeypatch.setattr(compiling, "compile_trace", counting)
     return names
 
 

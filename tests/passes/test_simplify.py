@@ -13,7 +13,8 @@ from graphc.ir.types import Size
 from graphc.ir.verify import verify
 from graphc.passes import shapes
 from graphc.passes.gradient import gradient
-from graphc.passes.simplify import RULES, simplify
+from graphc.passes.identities import RULES
+from graphc.passes.simplify import simplify
 
 
 def simplified(graph: Graph, differentiated: bool = True) -> Graph:
@@ -29,6 +30,8 @@ def simplified(graph: Graph, differentiated: bool = True) -> Graph:
         np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6)
     return result
 
+
+PADDED = "low=(0, {}), high=(0, {}), interior=(0, 0), value=0.0"
 
 # The rule that must fire, an expression, and what becomes of it.
 FIRES = [
@@ -115,9 +118,25 @@ FIRES = [
         "matmul(x, x, transpose_a=False, transpose_b=True)",
     ),
     ("drop_stop_gradient", "stop_gradient(exp(x))", "exp(x)"),
+    ("pad_nothing", f"pad(x, {PADDED.format(0, 0)})", "x"),
+    (
+        "sum_of_pads",
+        f"add(pad(x, {PADDED.format(0, 3)}), pad(y, {PADDED.format(3, 0)}))",
+        "concat(x, y, axis=1)",
+    ),
+    (
+        "sum_of_pads",
+        f"add(pad(x, {PADDED.format(4, 1)}), add(pad(t2, {PADDED.format(7, 0)}), pad(y, {PADDED.format(1, 4)})))",
+        "pad(concat(y, x, t2, axis=1), low=(0, 1), high=(0, 0), interior=(0, 0), value=0.0)",
+    ),
+    (
+        "concat_of_concat",
+        "concat(concat(x, y, axis=0), x, axis=0)",
+        "concat(x, y, x, axis=0)",
+    ),
     ("reverse_of_reverse", "reverse(reverse(x, axes=(0,)), axes=(0,))", "x"),
 ]  # fmt: skip
-W2 = {"w2": "f32[5, 4]", "full": "f32[]"}
+W2 = {"w2": "f32[5, 4]", "t2": "f32[4, 1]", "full": "f32[]"}
 
 
 def in_full(text: str) -> str:

@@ -1,0 +1,189 @@
+"""Reading HDF5 files that may be damaged or hostile: all is checked before any is read."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import numpy as np
+
+# Files of models are a few groups deep.
+DEEPEST = 64
+# What a file may hold beyond the target's own bytes: counters, and a wider type.
+SPARE_BYTES = 1 << 20
+SPARE_ELEMENTS = SPARE_BYTES // 4
+
+
+class Contents(dict[str, Any]):
+    """The datasets (of h5py) of an HDF5 file by their paths, such as "layers/dense/vars/0".
+
+    Attributes:
+        groups: those of h5py, by their paths; the file itself is "".
+        source: the file's name.
+    """
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.groups: dict[str, Any] = {}
+        self.source = source
+
+    def elements(self, group: str) -> int:
+        """How many numbers the weights of a model may have that is made for the arrays of a group.
+
+        They are some more than there are, so that it is made and what is missing can be named.
+        """
+        return SPARE_ELEMENTS + sum(
+            int(d.size) for path, d in self.items() if path.startswith(group)
+        )
+
+    def attribute(self, group: str, name: str) -> Any:
+        """A value that is written beside a group: text or a list of texts; None if there is none.
+
+        Raises:
+            ValueError: when it is anything else.
+        """
+        with _explained(self.source):
+            value = self.groups[group].attrs.get(name) if group in self.groups else None
+            if value is None or isinstance(value, str):
+                return value
+            if isinstance(value, bytes):
+                return value.decode()
+            if isinstance(value, np.ndarray) and value.ndim == 1:
+                return [part.decode() if isinstance(part, bytes) else str(part) for part in value]
+            raise _Refused(f"attribute {name!r} of {group!r} is no text")
+
+
+@contextmanager
+def reading(stream: BinaryIO, source: str) -> Iterator[Contents]:
+    """What is in an HDF5 file.
+
+    Args:
+        stream: the file, which must be seekable.
+        source: its name, for messages.
+
+    Raises:
+        ValueError: when it is no whole HDF5 file, or one with links to other places or files, with
+            groups in a circle or too deep, or with anything but arrays of numbers.
+    """
+    import h5py  # noqa: PLC0415 (half of graphc's import time, and used only here)
+
+    # Python's file rather than a name: so nothing is locked, and it may be a part of an archive.
+    with _explained(source):
+        file = h5py.File(stream, "r")
+    with file:
+        found = Contents(source)
+        with _explained(source):
+            _fill(found, file)
+        yield found
+
+
+@contextmanager
+def _explained(source: str) -> Iterator[None]:
+    try:
+        yield
+    except _Refused as error:
+        raise ValueError(f"{source}: {error}") from None
+    except Exception as error:  # what damage makes of h5py's errors cannot be told in advance
+        raise ValueError(f"{source} is not a whole HDF5 file: {error}") from None
+
+
+class _Refused(ValueError):
+    """A file that is read well and must not be."""
+
+
+def _fill(found: Contents, file: Any) -> None:
+    import h5py  # noqa: PLC0415
+
+    seen = set()
+    stack = [("", file)]
+    while stack:
+        path, group = stack.pop()
+        address = h5py.h5o.get_info(group.id).addr
+        if address in seen:
+            raise _Refused(f"group {path!r} is linked to from two places")
+        seen.add(address)
+        found.groups[path] = group
+        if path.count("/") > DEEPEST:
+            raise _Refused(f"groups are nested more than {DEEPEST} deep")
+        for name in group:
+            inner = f"{path}/{name}".lstrip("/")
+            link = group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise _Refused(f"{inner!r} is a link to another place ({type(link).__name__})")
+            child = group[name]
+            if isinstance(child, h5py.Group):
+                stack.append((inner, child))
+            else:
+                _check(inner, child)
+                found[inner] = child
+
+
+def _check(path: str, dataset: Any) -> None:
+    import h5py  # noqa: PLC0415
+
+    if not isinstance(dataset, h5py.Dataset):
+        raise _Refused(f"{path!r} is neither a group nor a dataset")
+    if dataset.external or dataset.is_virtual:
+        raise _Refused(f"{path!r} keeps its values in another file")
+    if dataset.shape is None or dataset.dtype.kind not in "fiub":
+        raise _Refused(f"{path!r} must hold numbers, it has dtype {dataset.dtype}")
+
+
+def size_of(dataset: Any) -> int:
+    """The bytes that a dataset's values take in memory."""
+    return int(dataset.size) * int(dataset.dtype.itemsize)
+
+
+class Store(Mapping[str, np.ndarray]):
+    """The arrays of one group, as `load_own_variables` gets them: "0", "1" and so on.
+
+    Args:
+        datasets: of the file, from `reading`.
+        group: such as "layers/dense/vars".
+        room: how many bytes an array may have.
+    """
+
+    def __init__(self, datasets: Mapping[str, Any], group: str, room: int) -> None:
+        self._datasets = {
+            path.rpartition("/")[2]: dataset
+            for path, dataset in datasets.items()
+            if path.rpartition("/")[0] == group
+        }
+        self.group = group
+        self._room = room + SPARE_BYTES
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        dataset = self._datasets[name]
+        size = size_of(dataset)
+        if size > self._room:
+            raise ValueError(
+                f"{self.group}/{name} has shape {dataset.shape} and would take {size:,} bytes, "
+                "more than all the weights it is read for"
+            )
+        return np.asarray(dataset[()])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._datasets  # without reading it
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._datasets)
+
+    def __len__(self) -> int:
+        return len(self._datasets)
+
+
+def refuse(model: Any, source: str, wrong: Sequence[str], skip: bool, shown: int = 5) -> None:
+    """Says what of a file does not fit a model: in an error, or in a warning if it may be skipped.
+
+    Raises:
+        ValueError: when something is wrong and may not be skipped.
+    """
+    if not wrong:
+        return
+    more = f"; and {len(wrong) - shown} more" if len(wrong) > shown else ""
+    message = f"{source} does not fit model {model.name!r}: {'; '.join(wrong[:shown])}{more}"
+    if not skip:
+        raise ValueError(message)
+    warnings.warn(message, stacklevel=5)

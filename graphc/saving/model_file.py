@@ -1,0 +1,130 @@
+"""Whole models in files: the `.keras` format of Keras 3."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from graphc.budget import building
+from graphc.serialization import deserialize_keras_object, serialize_keras_object
+from graphc.training import Trainer
+from graphc.utils.atomic import replacing
+
+from .archive import CONFIG, METADATA, WEIGHTS, members, text_of, weights_of
+from .hdf5 import reading
+from .legacy_model import read_legacy_model
+from .weights import opened, read_weights, write_weights
+
+# Whose format the files have.
+KERAS_VERSION = "3.15.1"
+
+
+def save_model(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Writes a model, with its weights, what it is compiled for, and its optimizer's state.
+
+    Args:
+        filepath: ends in .keras; after a crash the old file or the new one is there, whole.
+        overwrite: whether a file that is there may be replaced.
+
+    Raises:
+        ValueError: when the name does not end in .keras, the model has no weights yet, or holds a
+            function without a name.
+        FileExistsError: when the file is there and may not be overwritten.
+        OSError: when it cannot be written; then the old file is as it was.
+    """
+    path = Path(filepath)
+    if path.suffix != ".keras":
+        raise ValueError(f"save_model: the file's name must end in .keras, got {str(path)!r}")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"save_model: {path} exists and overwrite is False")
+    if not model.built:
+        raise ValueError(f"save_model: model {model.name!r} has no weights before it is built")
+    saved = time.strftime("%Y-%m-%d@%H:%M:%S")
+    texts = {
+        METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": saved}),
+        CONFIG: json.dumps(serialize_keras_object(model)),
+    }
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(name, text)
+        with tempfile.TemporaryFile(dir=temporary.parent) as weights:
+            write_weights(model, weights)
+            member = zipfile.ZipInfo(WEIGHTS, time.localtime()[:6])
+            member.file_size = weights.tell()
+            weights.seek(0)
+            with archive.open(member, "w") as target:
+                shutil.copyfileobj(weights, target, 1 << 20)
+
+
+def load_model(
+    filepath: str | os.PathLike[str],
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Any:
+    """The model of a file that `save_model` or Keras wrote.
+
+    Args:
+        filepath: ends in .keras; or in .h5 or .hdf5 for files of older versions.
+        custom_objects: a user's own classes and functions by the names in the file.
+        compile: whether to compile the model if the one in the file was, with its optimizer's
+            state.
+        safe_mode: accepted for Keras's sake: Python code in files is never run.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when the file is damaged, or asks for what is not there, naming all of it.
+    """
+    path = Path(filepath)
+    source = f"load_model: {path}"
+    if path.suffix in (".h5", ".hdf5"):
+        with opened("load_model", path) as stream, _explained(source):
+            return read_legacy_model(stream, source, custom_objects, compile)
+    if path.suffix != ".keras":
+        raise ValueError(f"{source}: the file's name must end in .keras, .h5 or .hdf5")
+    with (
+        opened("load_model", path) as stream,
+        members(stream, source) as archive,
+        weights_of(archive, stream, source) as weights,
+        reading(weights, source) as datasets,
+    ):
+        room = datasets.elements("")
+        with _explained(source), building(max_parameters=room, initial_values=False):
+            model = _made(text_of(archive, CONFIG, source), custom_objects, compile)
+        read_weights(model, datasets, source)
+    return model
+
+
+@contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """Says in errors which file they are of."""
+    try:
+        yield
+    except Exception as error:  # whatever the parts of a damaged configuration lead to
+        if str(error).startswith(source):
+            raise
+        text = "the config is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise ValueError(f"{source}: {text or type(error).__name__}") from error
+
+
+def _made(text: str, custom_objects: Mapping[str, Any] | None, compile: bool) -> Any:
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{CONFIG} is no JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise ValueError("the config describes no model")
+    if not compile:
+        config = {**config, "compile_config": None}
+    model = deserialize_keras_object(config, custom_objects)
+    if not isinstance(model, Trainer):
+        raise ValueError(f"the config describes a {type(model).__name__}, which is no model")
+    return model

@@ -1,0 +1,238 @@
+"""Weights and optimizers' states in HDF5 files, in the layout of Keras 3's `.weights.h5`.
+
+A layer's weights are datasets "layers/<class>[_n]/vars/<i>", class names in snake case, numbered
+within the model; an optimizer's are "optimizer/vars/<i>".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from graphc.trace import Variable
+from graphc.utils.atomic import replacing
+
+from .archive import members, weights_of
+from .hdf5 import Store, reading, refuse
+from .layout import places
+from .legacy_weights import read_legacy_weights
+from .tensors import read_tensors, write_tensors
+
+OPTIMIZER, TRAINING = "optimizer", "training"
+TENSORS = ".safetensors"
+# Datasets that may be there and are not needed: a compiled model's, an older Keras's, a backup's.
+_UNUSED = re.compile(r"((^|.*/)(optimizer|seed_generator)|training)/.*")
+
+
+def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Writes a model's weights and, when it is compiled, its optimizer's state.
+
+    Args:
+        filepath: ends in .weights.h5; or in .safetensors for the weights without the optimizer's
+            state, by the names they have in .weights.h5. After a crash the old file or the new one
+            is there, whole.
+        overwrite: whether a file that is there may be replaced.
+
+    Raises:
+        ValueError: when the name does not end so or the model is not built.
+        FileExistsError: when the file is there and may not be overwritten.
+        OSError: when it cannot be written; then the old file is as it was.
+    """
+    path = Path(filepath)
+    if not path.name.endswith((".weights.h5", TENSORS)):
+        raise ValueError(
+            f"save_weights: the file's name must end in .weights.h5 or {TENSORS}, got {str(path)!r}"
+        )
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"save_weights: {path} exists and overwrite is False")
+    if not model.built:
+        raise ValueError(f"save_weights: model {model.name!r} has no weights before it is built")
+    with replacing(path) as temporary:
+        if path.suffix == TENSORS:
+            write_tensors(temporary, _kept(places(model)))
+            return
+        with open(temporary, "w+b") as stream:
+            write_weights(model, stream)
+
+
+def _kept(owners: Mapping[Any, str]) -> dict[str, np.ndarray]:
+    """The arrays that are kept of layers and optimizers, by their paths."""
+    kept: dict[str, np.ndarray] = {}
+    for owner, place in owners.items():
+        values: dict[str, np.ndarray] = {}
+        owner.save_own_variables(values)
+        kept |= {f"{_group(place)}/{name}": value for name, value in values.items()}
+    return kept
+
+
+def write_weights(
+    model: Any, stream: BinaryIO, more: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> None:
+    """Writes the HDF5 file of a model's weights and its optimizer's state into an open file.
+
+    Args:
+        more: further datasets by their paths.
+    """
+    import h5py  # noqa: PLC0415 (half of graphc's import time, and used only here)
+
+    # Into Python's file, whose errors on a full disk come where they happen, and are plain.
+    with h5py.File(stream, "w") as file:
+        owners: dict[Any, str] = dict(places(model))
+        if model.compiled:
+            owners[model.optimizer] = OPTIMIZER
+        for owner, place in owners.items():
+            file.create_group(_group(place)).attrs["name"] = owner.name
+        for path, value in {**_kept(owners), **more}.items():
+            file.create_dataset(path, data=value)
+
+
+def _group(place: str) -> str:
+    return f"{place}/vars".lstrip("/")
+
+
+def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
+    """Reads weights into a model, and its optimizer's state if it is compiled and there is one.
+
+    Args:
+        filepath: ends in .weights.h5; in .keras for the weights in a whole model's file; in
+            .safetensors for what `save_weights` wrote; or in .h5 or .hdf5 for files of older
+            versions, whose layers are taken in their order.
+        skip_mismatch: whether layers that the file's weights do not fit keep theirs, with a
+            warning.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when the file does not hold this model's weights, naming what differs; then the
+            model is as it was.
+    """
+    path = Path(filepath)
+    if path.suffix not in (".h5", ".hdf5", ".keras", TENSORS):
+        raise ValueError(
+            f"load_weights: the file's name must end in .weights.h5, .keras, {TENSORS} or, for "
+            f"files of older versions, .h5 or .hdf5; got {str(path)!r}"
+        )
+    if not model.built:
+        raise ValueError(f"load_weights: model {model.name!r} must be built before weights fit in")
+    source = f"load_weights: {path}"
+    if path.suffix == TENSORS:
+        with opened("load_weights", path), unchanged_on_errors(model):
+            read_weights(model, read_tensors(path, source), source, skip_mismatch)
+        return
+    with (
+        opened("load_weights", path) as stream,
+        _weights_file(stream, path, source) as inner,
+        reading(inner, source) as datasets,
+        unchanged_on_errors(model),
+    ):
+        if path.name.endswith((".weights.h5", ".keras")):
+            read_weights(model, datasets, source, skip_mismatch)
+        else:
+            read_legacy_weights(model, datasets, source, skip_mismatch)
+
+
+@contextmanager
+def _weights_file(stream: BinaryIO, path: Path, source: str) -> Iterator[BinaryIO]:
+    if path.name.endswith(".keras"):
+        with members(stream, source) as zipped, weights_of(zipped, stream, source) as inner:
+            yield inner
+    else:
+        yield stream
+
+
+@contextmanager
+def opened(method: str, path: Path) -> Iterator[BinaryIO]:
+    """A file to read.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        ValueError: when it is a folder, or anything else that is no file.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{method}: no file {path}")
+    if not path.is_file():
+        raise ValueError(f"{method}: {path} is {'a folder' if path.is_dir() else 'no file'}")
+    with open(path, "rb") as stream:
+        yield stream
+
+
+@contextmanager
+def unchanged_on_errors(model: Any) -> Iterator[None]:
+    """Puts the weights and the optimizer's state back when the block fails."""
+    variables = state(model)
+    before = [variable.numpy() for variable in variables]
+    try:
+        yield
+    except BaseException:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+        raise
+
+
+def state(model: Any) -> list[Variable]:
+    """The model's weights, and its optimizer's variables if it is compiled."""
+    return [*model.weights, *(model.optimizer.variables if model.compiled else ())]
+
+
+def read_weights(
+    model: Any, datasets: Mapping[str, Any], source: str, skip_mismatch: bool = False
+) -> None:
+    """Reads the weights and the optimizer's state of an open HDF5 file, as `load_weights`.
+
+    Args:
+        datasets: of the file, from `hdf5.reading`.
+        source: the file's name, for messages, which start with it.
+    """
+    room = sum(2 * weight.value.nbytes for weight in model.weights)
+    layers = places(model)
+    wrong = _surplus(datasets, layers.values())
+    for layer, place in layers.items():
+        wrong += _read(layer, Store(datasets, _group(place), room))
+    refuse(model, source, wrong, skip_mismatch)
+    if model.compiled:
+        wrong = _read_optimizer(model, Store(datasets, _group(OPTIMIZER), room))
+        refuse(model, source, wrong, skip=False)
+
+
+def _read(owner: Any, store: Store) -> list[str]:
+    """Reads what belongs to a layer or an optimizer; says what is wrong, if anything."""
+    try:
+        owner.load_own_variables(store)
+    except KeyError as error:
+        return [f"{store.group} has no {error}"]
+    except Exception as error:  # a damaged block, or whatever a user's method raises
+        return [f"{store.group}: {error}"]
+    return []
+
+
+def _read_optimizer(model: Any, store: Store) -> list[str]:
+    """Reads an optimizer's state, if the file has one; it may come before any training here."""
+    optimizer = model.optimizer
+    if len(store) > len(optimizer.variables):
+        optimizer.prepare(model.trainable_weights)
+    if len(store) == len(optimizer.variables):
+        return _read(optimizer, store)
+    if store:
+        warnings.warn(
+            f"the state of optimizer {optimizer.name!r} is not read: it has "
+            f"{len(optimizer.variables)} variables, the file {len(store)}",
+            stacklevel=5,
+        )
+    return []
+
+
+def _surplus(datasets: Iterable[str], places: Iterable[str]) -> list[str]:
+    """What is in the file and belongs to nothing in the model."""
+    known = {_group(place) for place in places}
+    return [
+        f"{path} belongs to no layer"
+        for path in datasets
+        if path.rpartition("/")[0] not in known and not _UNUSED.fullmatch(path)
+    ]

@@ -1,0 +1,171 @@
+"""Dumps of stages, of one layer's part, of what changed; the command line; GRAPHC_DUMP."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graphc import layers, models, stages, utils
+from graphc.__main__ import main
+from graphc.ir.text import parse, to_text
+
+GRAPH = """graph g {
+  %x = input() {role="data"} : f32[batch, 4]
+  %w = input() {role="state"} : f32[4, 3]
+  %z = matmul(%x, %w) {transpose_a=false, transpose_b=false} : f32[batch, 3]  @dense:forward
+  %y = exp(%z) : f32[batch, 3]  @act:forward
+  return y=%y
+}
+"""
+
+
+def tiny() -> models.Sequential:
+    utils.set_random_seed(0)
+    model = models.Sequential(
+        [layers.Input((4,)), layers.Dense(3, "relu", name="hidden"), layers.Dense(2, name="last")]
+    )
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.fixture(scope="module")
+def model() -> models.Sequential:
+    return tiny()
+
+
+def test_every_stage_has_a_text_and_graphs_parse_back(model: models.Sequential) -> None:
+    names = "traced forward gradient update simplify fuse schedule memory llvm llvm-opt asm"
+    ((_, program),) = [("train", model.program("train", _data()))]
+    assert list(program.stages) == names.split()
+    for stage in program.stages.values():
+        text = model.dump(stage.name)
+        assert text == stage.text() and stage.seconds >= 0
+        if stage.graph is not None:
+            assert to_text(parse(text)) == text
+    assert "arena[" in model.dump("memory") and "arena[" not in model.dump("schedule")
+    assert model.dump("llvm") != model.dump("llvm-opt")
+
+
+def _data() -> object:
+    from graphc.data import Data  # noqa: PLC0415
+
+    return Data([np.zeros((1, 4), np.float32)], [np.zeros((1, 2), np.float32)])
+
+
+def test_only_shows_one_layers_nodes(model: models.Sequential) -> None:
+    text = model.dump("update", only="hidden")
+    for phase in ("forward", "backward", "update"):
+        assert f"// hidden, {phase}:" in text and f"@hidden:{phase}" in text
+    assert "@last" not in text and "@loss" not in text
+
+
+def test_a_cells_update_belongs_to_its_layer() -> None:
+    model = models.Sequential([layers.Input((3, 2)), layers.SimpleRNN(2, name="rnn")])
+    model.compile("sgd", "mse")
+    (update,) = re.findall(r"// rnn, update: (\d+) nodes", model.dump("simplify", only="rnn"))
+    assert int(update) >= 6  # of three weights
+
+
+@pytest.mark.parametrize("stage", ["llvm", "llvm-opt", "asm"])
+def test_only_shows_one_layers_functions(model: models.Sequential, stage: str) -> None:
+    part, whole = model.dump(stage, only="last"), model.dump(stage)
+    assert "contraction." in part and "graphc_run" in whole and "worker(" not in part
+    for function in part.split("\n\n"):
+        assert function.strip() in whole
+
+
+def test_diff_names_nodes_alike(model: models.Sequential) -> None:
+    lines = model.diff("update", "simplify").splitlines()
+    assert lines[:2] == ["--- update", "+++ simplify"]
+    forward = [x for x in lines if x[0] in "+-" and "matmul" in x and "hidden:forward" in x]
+    assert not forward  # renumbered, not changed
+    assert any(line.startswith("-") and "hidden:backward" in line for line in lines)
+    assert model.diff("memory", "memory") == ""
+
+
+def test_unknown_names_suggest_the_nearest(model: models.Sequential) -> None:
+    with pytest.raises(ValueError, match=r"Unknown stage 'fused'\. Did you mean 'fuse'"):
+        model.dump("fused")
+    with pytest.raises(ValueError, match=r"Unknown layer 'hiden'\. Did you mean 'hidden'"):
+        model.dump("fuse", only="hiden")
+    with pytest.raises(ValueError, match=r"Unknown program 'training'\. Did you mean 'train'"):
+        model.dump("fuse", "training")
+
+
+def test_dumping_everything_changes_no_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.random.default_rng(0).random((8, 4), np.float32)
+    weights = []
+    for destination in ("", str(tmp_path), "-"):
+        monkeypatch.setenv(stages.VARIABLE, destination)
+        model = tiny()
+        model.fit(x, x[:, :2], epochs=2, batch_size=4, verbose=0, shuffle=False)
+        weights.append([w.tobytes() for w in model.get_weights()])
+    assert weights[0] == weights[1] == weights[2]
+    (folder,) = tmp_path.iterdir()
+    files = sorted(path.name for path in folder.iterdir())
+    assert files[0] == "00-traced.txt" and files[-1] == "10-asm.s" and len(files) == 11
+    assert capsys.readouterr().out.count("-train: ") == 11
+
+
+def test_dump_and_opt_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = tmp_path / "m.py", tmp_path / "out.txt"
+    source.write_text(
+        "from graphc import layers, models\n"
+        "model = models.Sequential([layers.Input((4,)), layers.Dense(3, name='only')])\n"
+    )
+    name = f"{source}:model"
+    assert (
+        main(["dump", name, "--program", "predict", "--stage", "simplify", "-o", str(output)]) == 0
+    )
+    assert main(["opt", str(output), "--passes", "fuse,schedule,memory"]) == 0
+    fused = capsys.readouterr().out
+    assert main(["dump", name, "--program", "predict", "--stage", "memory"]) == 0
+    assert capsys.readouterr().out == fused
+    assert main(["dump", name, "--program", "predict", "--diff", "schedule", "memory"]) == 0
+    assert '+  %x/0 = input() {role="data", place="argument x/0"}' in capsys.readouterr().out
+    assert main(["dump", name, "--program", "predict", "--only", "lonely"]) == 2
+    assert "Unknown layer 'lonely'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--compiled"]], ids=["interpreted", "compiled"])
+def test_run_on_the_command_line(tmp_path: Path, options: list[str]) -> None:
+    random = np.random.default_rng(0)
+    x, w = random.random((2, 4), np.float32), random.random((4, 3), np.float32)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "weights.npy", w)
+    (tmp_path / "g.txt").write_text(GRAPH)
+    feeds = ["--feed", str(tmp_path / "x.npy"), "--feed", f"w={tmp_path / 'weights.npy'}"]
+    result = tmp_path / "y.npz"
+    assert main(["run", str(tmp_path / "g.txt"), *feeds, *options, "-o", str(result)]) == 0
+    np.testing.assert_allclose(np.load(result)["y"], np.exp(x @ w), 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["run"], "input %x: f32[batch, 4] is not fed"),
+        (["run", "--feed", "x=w.npy", "--feed", "w.npy"], "input %x: expected shape [batch, 4]"),
+        (["run", "--feed", "x=x.npy", "--feed", "w.npy", "--feed", "v=w.npy"], "Unknown input 'v'"),
+        (["opt", "--passes", "simplfy"], "Unknown pass 'simplfy'. Did you mean 'simplify'"),
+        (["opt", "--passes", "gradient", "--loss", "x"], "Unknown output 'x'"),
+        (["opt", "--passes", "gradient"], "output 'y': a loss must be a float scalar"),
+    ],
+)
+def test_errors_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    command: list[str], message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("g.txt").write_text(GRAPH)
+    np.save("x.npy", np.ones((2, 4), np.float32))
+    np.save("w.npy", np.ones((4, 3), np.float32))
+    assert main([command[0], "g.txt", *command[1:]]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("graphc: ") and message in error

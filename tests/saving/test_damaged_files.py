@@ -1,0 +1,490 @@
+"""Damaged and hostile files: each gets one clear error, soon, and changes nothing."""
+
+import json
+import os
+import pickle
+import time
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphc import layers, models
+
+KERNEL = "layers/dense/vars/0"
+Damage = Callable[[Path], object]  # of a good file
+
+
+def made() -> Any:
+    model = models.Sequential(
+        [layers.Input((3,)), layers.Dense(4, name="first"), layers.Dense(2, name="last")]
+    )
+    model.compile("adam", "mse")
+    model.optimizer.prepare(model.trainable_weights)
+    return model
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A file of each kind."""
+    folder = tmp_path_factory.mktemp("good")
+    model = made()
+    model.save_weights(folder / "m.weights.h5")
+    model.save(folder / "m.keras")
+    return {suffix: (folder / f"m{suffix}").read_bytes() for suffix in (".weights.h5", ".keras")}
+
+
+def h5(change: Callable[[Any], object]) -> Damage:
+    """Damage done with h5py."""
+
+    def damage(path: Path) -> None:
+        with h5py.File(path, "r+") as file:
+            change(file)
+
+    return damage
+
+
+def replaced(name: str, **options: Any) -> Damage:
+    """A dataset made anew."""
+
+    def change(file: Any) -> None:
+        del file[name]
+        file.create_dataset(name, **options)
+
+    return h5(change)
+
+
+def linked(name: str, target: Any) -> Damage:
+    """A link in an object's place."""
+
+    def change(file: Any) -> None:
+        file.move(name, "moved")
+        file[name] = target
+
+    return h5(change)
+
+
+def elsewhere(path: Path) -> None:
+    (path.parent / "values").write_bytes(bytes(48))
+    replaced(KERNEL, shape=(3, 4), dtype="f4", external=[(str(path.parent / "values"), 0, 48)])(
+        path
+    )
+
+
+def virtual(file: Any) -> None:
+    layout = h5py.VirtualLayout((3, 4), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "x", (3, 4))
+    del file[KERNEL]
+    file.create_virtual_dataset(KERNEL, layout)
+
+
+def circle(file: Any) -> None:
+    file["layers/dense/again"] = file["layers"]
+
+
+def deep(file: Any) -> None:
+    group = file
+    for _ in range(500):
+        group = group.create_group("g")
+
+
+def text(content: bytes) -> Damage:
+    return lambda path: path.write_bytes(content)
+
+
+def cut(length: int) -> Damage:
+    """Bytes taken off the end; or so many left, if positive."""
+    return lambda path: path.write_bytes(path.read_bytes()[:length])
+
+
+def flipped(at: int) -> Damage:
+    def damage(path: Path) -> None:
+        data = bytearray(path.read_bytes())
+        data[at] ^= 0xFF
+        path.write_bytes(data)
+
+    return damage
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def archived(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", "x")
+
+
+class Evil:
+    """What a pickle would run."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("unpickled",)
+
+
+RESIZED = dict(shape=(10**6, 10**6), dtype="f4", chunks=(1000, 1000))
+SQUEEZED = dict(data=np.zeros((3000, 3000), "f4"), compression="gzip")
+WEIGHTS: dict[str, tuple[Damage, str]] = {
+    "empty": (text(b""), "is not a whole HDF5 file"),
+    "text": (text(b"weights"), "is not a whole HDF5 file"),
+    "a pickle": (text(pickle.dumps(Evil())), "is not a whole HDF5 file"),
+    "a zip": (archived, "is not a whole HDF5 file"),
+    "only the signature": (cut(8), "is not a whole HDF5 file"),
+    "half": (cut(4000), "is not a whole HDF5 file"),
+    "the last byte cut": (cut(-1), "is not a whole HDF5 file"),
+    "another signature": (flipped(0), "is not a whole HDF5 file"),
+    "another version": (flipped(8), "is not a whole HDF5 file"),
+    "a folder": (folder, "is a folder"),
+    "a pipe": (pipe, "is no file"),
+    "a device": (device, "is no file"),
+    "absent": (Path.unlink, "no file"),
+    "a soft link to a group": (
+        linked("layers/dense", h5py.SoftLink("/moved")), "'layers/dense' is a link to another place"
+    ),
+    "a soft link to values": (linked(KERNEL, h5py.SoftLink("/moved")), "is a link to another"),
+    "a soft link to nothing": (linked(KERNEL, h5py.SoftLink("/no")), "is a link to another place"),
+    "a link to a file": (
+        linked(KERNEL, h5py.ExternalLink("/etc/passwd", "/")), r"another place \(ExternalLink\)"
+    ),
+    "a link to itself": (
+        linked("layers/dense", h5py.ExternalLink("x.weights.h5", "/")), r"\(ExternalLink\)"
+    ),
+    "values in a file": (elsewhere, "keeps its values in another file"),
+    "virtual values": (h5(virtual), "keeps its values in another file"),
+    "a circle": (h5(circle), "is linked to from two places"),
+    "groups too deep": (h5(deep), "nested more than 64 deep"),
+    "another shape": (replaced(KERNEL, data=np.ones((3, 5))), r"has shape \(3, 4\), got \(3, 5\)"),
+    "turned": (replaced(KERNEL, data=np.ones((4, 3))), r"has shape \(3, 4\), got \(4, 3\)"),
+    "a scalar": (replaced(KERNEL, data=1.0), r"has shape \(3, 4\), got \(\)"),
+    "flat": (replaced(KERNEL, data=np.ones(12)), r"has shape \(3, 4\), got \(12,\)"),
+    "no values": (replaced(KERNEL, data=h5py.Empty("f4")), "must hold numbers"),
+    "no rows": (replaced(KERNEL, shape=(0, 4), dtype="f4"), r"got \(0, 4\)"),
+    "strings": (replaced(KERNEL, data=np.array([b"x"] * 3)), "must hold numbers"),
+    "long strings": (
+        replaced(KERNEL, data=["x" * 999], dtype=h5py.string_dtype()), "must hold numbers"
+    ),
+    "complex": (replaced(KERNEL, data=np.ones((3, 4), "c8")), "must hold numbers"),
+    "records": (replaced(KERNEL, data=np.zeros(3, [("a", "f4")])), "must hold numbers"),
+    "references": (replaced(KERNEL, shape=(3, 4), dtype=h5py.ref_dtype), "must hold numbers"),
+    "rows of any length": (
+        replaced(KERNEL, shape=(3,), dtype=h5py.vlen_dtype("f4")), "must hold numbers"
+    ),
+    "a terabyte": (replaced(KERNEL, **RESIZED), "would take 4,000,000,000,000 bytes"),
+    "zeros squeezed": (replaced(KERNEL, **SQUEEZED), "would take 36,000,000 bytes, more than"),
+    "a group for values": (
+        h5(lambda f: (f.pop(KERNEL), f.create_group(KERNEL))), "has no '0'"
+    ),
+    "values for a group": (
+        replaced("layers/dense/vars", data=1.0), "layers/dense/vars belongs to no layer"
+    ),
+    "a type": (h5(lambda f: f.__setitem__("t", np.dtype("f4"))), "neither a group nor a dataset"),
+    "a weight missing": (h5(lambda f: f.pop(KERNEL)), "has no '0'"),
+    "a layer missing": (h5(lambda f: f.pop("layers/dense_1")), "expected 2 arrays, got 0"),
+    "all missing": (h5(lambda f: f.pop("layers")), "expected 2 arrays, got 0"),
+    "other numbers": (h5(lambda f: f.move(KERNEL, "layers/dense/vars/7")), "has no '0'"),
+    "a weight too many": (
+        h5(lambda f: f.create_dataset("layers/dense/vars/2", data=1.0)), "expected 2 arrays, got 3"
+    ),
+    "a layer too many": (
+        h5(lambda f: f.create_dataset("layers/dense_2/vars/0", data=1.0)), "belongs to no layer"
+    ),
+    "a name of dots": (
+        h5(lambda f: f.create_dataset("layers/../evil", data=1.0)), "belongs to no layer"
+    ),
+    "a name that is no UTF-8": (
+        h5(lambda f: h5py.h5o.link(f["layers/dense"].id, f.id, b"\xff\xfe")),
+        "is not a whole HDF5|is linked to from two places",
+    ),
+    "a slot's shape": (
+        replaced("optimizer/vars/3", data=np.ones(9)), r"optimizer 'adam.*has shape .*got \(9,\)"
+    ),
+    "a slot of a terabyte": (replaced("optimizer/vars/3", **RESIZED), "would take 4,000,000"),
+}  # fmt: skip
+
+
+def refused(path: Path, reason: str, load: Callable[[], object]) -> None:
+    """Asserts that a file gets an error that names it and the reason, soon, with little memory."""
+    began = time.perf_counter()
+    tracemalloc.start()
+    try:
+        with pytest.raises((ValueError, FileNotFoundError), match=reason) as caught:
+            load()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert str(path) in str(caught.value) and len(str(caught.value)) < 1500
+    assert peak < 50e6 and time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights(name: str, good: dict[str, bytes], tmp_path: Path) -> None:
+    damage, reason = WEIGHTS[name]
+    path = tmp_path / "x.weights.h5"
+    path.write_bytes(good[".weights.h5"])
+    damage(path)
+    model = made()
+    before = [v.numpy() for v in (*model.weights, *model.optimizer.variables)]
+    refused(path, reason, lambda: model.load_weights(path))
+    for old, variable in zip(before, (*model.weights, *model.optimizer.variables), strict=True):
+        np.testing.assert_array_equal(old, variable.value)
+    assert not Path("unpickled").exists()
+
+
+def test_any_numbers_are_weights(good: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "x.weights.h5"
+    path.write_bytes(good[".weights.h5"])
+    replaced(KERNEL, data=np.full((3, 4), np.nan))(path)  # of 64 bits
+    model = made()
+    model.load_weights(path)
+    assert np.isnan(model.get_weights()[0]).all()
+
+
+# Whole models.
+
+
+def zipped(change: Callable[[dict[str, bytes]], object], method: int = 0) -> Damage:
+    """A zip with other members."""
+
+    def damage(path: Path) -> None:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        change(members)
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+
+    return damage
+
+
+def twice(name: str) -> Damage:
+    def damage(path: Path) -> None:
+        with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr(name, b"{}")
+
+    return damage
+
+
+def config(change: Callable[[Any], Any]) -> Damage:
+    """Another configuration: that `change` returns, or changes."""
+
+    def damage(members: dict[str, bytes]) -> None:
+        given = json.loads(members["config.json"])
+        returned = change(given)
+        members["config.json"] = json.dumps(given if returned is None else returned).encode()
+
+    return zipped(damage)
+
+
+def dense(**options: Any) -> Damage:
+    """Other options of the first Dense."""
+    return config(lambda c: c["config"]["layers"][1]["config"].update(options))
+
+
+def layer(**parts: Any) -> Damage:
+    """Another layer in the place of the first Dense."""
+    return config(lambda c: c["config"]["layers"][1].update(parts))
+
+
+def inside(damage: Damage) -> Damage:
+    """Damage of the weights in the zip."""
+
+    def damaged(path: Path) -> None:
+        inner = path.with_name("inner")
+
+        def change(members: dict[str, bytes]) -> None:
+            inner.write_bytes(members["model.weights.h5"])
+            damage(inner)
+            members["model.weights.h5"] = inner.read_bytes()
+
+        zipped(change)(path)
+        inner.unlink()
+
+    return damaged
+
+
+def header(offset: int, value: bytes, of: bytes = b"PK\1\2") -> Damage:
+    """Other bytes in the zip's directory, for the first member."""
+
+    def damage(path: Path) -> None:
+        data = bytearray(path.read_bytes())
+        at = data.index(of) + offset
+        data[at : at + len(value)] = value
+        path.write_bytes(data)
+
+    return damage
+
+
+def flip_a_weight(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo("model.weights.h5")
+    flipped(info.header_offset + info.file_size // 2)(path)
+
+
+def flip_a_letter(path: Path) -> None:
+    flipped(path.read_bytes().index(b"Sequential"))(path)
+
+
+def unknowns(given: Any) -> None:
+    given["config"]["layers"][1]["class_name"] = "Dance"
+    given["config"]["layers"][2]["config"]["kernel_initializer"]["class_name"] = "Glorious"
+
+
+NESTED = b'{"class_name": "Sequential", "config": ' + b'{"layers": [' * 10_000
+EVAL = {"module": "builtins", "class_name": "eval", "registered_name": None}
+SYSTEM = {"module": "os", "class_name": "function", "config": "system", "registered_name": "system"}
+LAMBDA = {"class_name": "__lambda__", "config": {"code": "4wAAAA==", "defaults": None}}
+MODELS: dict[str, tuple[Damage, str]] = {
+    "empty": (text(b""), "is not a whole zip"),
+    "text": (text(b"model"), "is not a whole zip"),
+    "half": (cut(6000), "is not a whole zip"),
+    "the last bytes cut": (cut(-30), "is not a whole zip"),
+    "a folder": (folder, "is a folder"),
+    "absent": (Path.unlink, "no file"),
+    "no config": (zipped(lambda m: m.pop("config.json")), "'config.json' is missing"),
+    "no weights": (zipped(lambda m: m.pop("model.weights.h5")), "weights.h5' is missing"),
+    "other weights": (zipped(lambda m: m.update({"model.weights.npz": b""})), "is none of"),
+    "a way out": (zipped(lambda m: m.update({"../evil": b""})), "'../evil' is none of"),
+    "from the root": (zipped(lambda m: m.update({"/etc/evil": b""})), "'/etc/evil' is none of"),
+    "assets": (zipped(lambda m: m.update({"assets/x": b""})), "assets of layers are not supported"),
+    "two configs": (twice("config.json"), "'config.json' is there twice"),
+    "two weights": (twice("model.weights.h5"), "'model.weights.h5' is there twice"),
+    "encrypted": (header(8, b"\1"), "'metadata.json' is encrypted"),
+    "unknown packing": (header(10, b"\x63"), "is packed by method 99"),
+    "lzma": (zipped(lambda m: None, zipfile.ZIP_LZMA), "is packed by method 14"),
+    "a bomb": (
+        zipped(lambda m: m.update({"config.json": bytes(40 << 20)}), zipfile.ZIP_DEFLATED),
+        "would unpack to 41,943,040",
+    ),
+    "a bomb of weights": (
+        zipped(lambda m: m.update({"model.weights.h5": bytes(40 << 20)}), zipfile.ZIP_DEFLATED),
+        "'model.weights.h5' takes .* bytes and would unpack to 41,943,040",
+    ),
+    "a small bomb": (
+        zipped(lambda m: m.update({"model.weights.h5": bytes(9 << 20)}), zipfile.ZIP_DEFLATED),
+        "is not a whole HDF5 file",
+    ),
+    "another size": (header(24, b"\xff\xff\xff\x7f"), "would unpack to 2,147,483,647"),
+    "a letter flipped": (flip_a_letter, "'config.json' is damaged: Bad CRC"),
+    "a weight flipped": (flip_a_weight, "'model.weights.h5' is damaged"),
+    "no JSON": (zipped(lambda m: m.update({"config.json": b"{"})), "config.json is no JSON"),
+    "no text": (zipped(lambda m: m.update({"config.json": b"\xff\xfe"})), "is damaged: 'utf-8'"),
+    "no config text": (zipped(lambda m: m.update({"config.json": b""})), "config.json is no JSON"),
+    "a list": (config(lambda c: [c]), "describes no model"),
+    "a number": (config(lambda c: 7), "describes no model"),
+    "nothing": (config(lambda c: {}), "describes a dict|describes no model"),
+    "lists in lists": (
+        zipped(lambda m: m.update({"config.json": b"[" * 10_000})), "is nested too deep"
+    ),
+    "dicts in dicts": (zipped(lambda m: m.update({"config.json": NESTED})), "is nested too deep"),
+    "models in models": (
+        config(lambda c: nest(c, 300)), "may have 200 levels, this one has more|nested too deep"
+    ),
+    "a number of a million digits": (
+        zipped(lambda m: m.update({"config.json": b"1" * 1_000_000})), "digits"
+    ),
+    "a layer": (config(lambda c: c["config"]["layers"][1]), "a Dense, which is no model"),
+    "no inner config": (config(lambda c: c.pop("config") and None), "describes a dict|no model"),
+    "a config that is a list": (config(lambda c: c.update(config=[])), "Sequential"),
+    "no layers": (config(lambda c: c["config"].pop("layers") and None), "'layers'"),
+    "layers that are none": (config(lambda c: c["config"].update(layers=[1, 2])), "got int"),
+    "two layers of one name": (dense(name="last"), "already is a layer named 'last'"),
+    "an unknown class": (layer(class_name="Dance"), "class keras.layers.Dance"),
+    "an unknown module": (layer(module="torch.nn"), "Dense"),
+    "two unknowns": (config(unknowns), "Dance.*Glorious"),
+    "an unknown option": (dense(unit=3), "unit"),
+    "eval": (layer(**EVAL), "class eval"),
+    "a system call": (dense(activation=SYSTEM), "function system"),
+    "code": (dense(activation=LAMBDA), "lambda's code"),
+    "a Lambda": (
+        layer(class_name="Lambda", config={"function": LAMBDA, "name": "l"}), "lambda's code"
+    ),
+    "a billion units": (dense(units=10**9), "elements"),
+    "more units than bytes": (dense(units=10**30), "elements|units"),
+    "negative units": (dense(units=-4), "units"),
+    "units that are text": (dense(units="4"), "units"),
+    "units that are a dict": (dense(units={}), "units"),
+    "units that are no number": (dense(units=float("nan")), "units"),
+    "a large input": (
+        config(lambda c: c["config"]["layers"][0]["config"].update(batch_shape=[None, 10**12])),
+        "elements",
+    ),
+    "an input of text": (
+        config(lambda c: c["config"]["layers"][0]["config"].update(batch_shape="abc")), "shape"
+    ),
+    "an unknown optimizer": (
+        config(lambda c: c["compile_config"]["optimizer"].update(class_name="Adem")), "Adem"
+    ),
+    "other weights inside": (
+        inside(replaced(KERNEL, data=np.ones((3, 5)))), r"has shape \(3, 4\), got \(3, 5\)"
+    ),
+    "a link inside": (
+        inside(linked(KERNEL, h5py.ExternalLink("/etc/passwd", "/"))), "is a link to another place"
+    ),
+    "half weights inside": (inside(cut(3000)), "is not a whole HDF5 file"),
+}  # fmt: skip
+
+
+def nest(inner: Any, depth: int) -> Any:
+    """Models in each other."""
+    for _ in range(depth):
+        inner = {**inner, "config": {"name": "s", "layers": [inner]}}
+    return inner
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models(name: str, good: dict[str, bytes], tmp_path: Path) -> None:
+    damage, reason = MODELS[name]
+    path = tmp_path / "x.keras"
+    path.write_bytes(good[".keras"])
+    damage(path)
+    files = set(tmp_path.iterdir())
+    refused(path, reason, lambda: models.load_model(path))
+    assert set(tmp_path.iterdir()) == files
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("flipped")
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@given(data=st.data())
+def test_bytes_flipped_and_cut(
+    suffix: str, good: dict[str, bytes], where: Path, data: st.DataObject
+) -> None:
+    content = bytearray(good[suffix])
+    for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
+        content[at] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(len(content) // 2, len(content)))]
+    path = where / f"flipped{suffix}"
+    path.write_bytes(content)
+    model = made()
+    before = model.get_weights()
+    try:
+        if suffix == ".keras":
+            models.load_model(path)
+        else:
+            model.load_weights(path)
+    except ValueError as error:
+        assert str(path) in str(error)
+        for old, new in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
