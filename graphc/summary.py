@@ -139,8 +139,7 @@ def _connections(model: Any) -> dict[Layer, list[str]]:
     """For each layer that reads others, their names, as often as it is called."""
     found: dict[Layer, list[str]] = {}
     for call in ordered_calls(model) if model.built else ():
-        reads = [] if call.layer in {t.call.layer for t in model.inputs} else arguments(call)
-        if reads:
+        if reads := arguments(call):
             found.setdefault(call.layer, []).extend(t.call.layer.name for t in reads)
     return found
 

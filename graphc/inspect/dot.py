@@ -56,7 +56,6 @@ class _Drawing:
         lines: list[str] = []
         calls = ordered_calls(model)
         name = {call: f"{prefix}_{at}" for at, call in enumerate(calls)}
-        ends = {tensor.call for tensor in model.inputs}
         outlet: dict[LayerCall, list[str]] = {}  # the boxes that a call's results come from
         for call in calls:
             inlets = [name[call]]
@@ -69,7 +68,7 @@ class _Drawing:
                 outlet[call] = [own[tensor.call] for tensor in nested.outputs]
             else:
                 lines.append(f"  {name[call]} [label=<{_table(call, self.options)}>];")
-            for at, tensor in enumerate([] if call in ends else arguments(call)):
+            for at, tensor in enumerate(arguments(call)):
                 sources = outlet[tensor.call]
                 source = sources[tensor.index if len(sources) > 1 else 0]
                 self.edges.append((source, inlets[at if len(inlets) > 1 else 0]))

@@ -6,6 +6,7 @@ import html
 from dataclasses import dataclass
 from typing import Any
 
+from graphc.dag import calls_in_order
 from graphc.ir import picture
 from graphc.layers.symbolic import LayerCall, SymbolicTensor
 from graphc.tree import flatten
@@ -37,26 +38,13 @@ def ordered_calls(model: Any) -> list[LayerCall]:
     """
     if not model.built:
         raise ValueError(f"model {model.name!r} needs an input_shape or data first")
-    ends = {tensor.call for tensor in model.inputs}
-    found: dict[LayerCall, None] = {}
-    stack = [tensor.call for tensor in reversed([*model.inputs, *model.outputs])]
-    while stack:
-        call = stack[-1]
-        read = [] if call in ends else arguments(call)
-        missing = [tensor.call for tensor in read if tensor.call not in found]
-        if call not in found and missing:
-            stack += missing[::-1]
-            continue
-        found[call] = None
-        stack.pop()
-    return list(found)
+    return calls_in_order(model.inputs, model.outputs)
 
 
 def layer_calls(model: Any) -> list[Call]:
     """What there is to show of each of `ordered_calls`."""
     calls = ordered_calls(model)
     number = {call: at for at, call in enumerate(calls)}
-    ends = {tensor.call for tensor in model.inputs}
     return [
         Call(
             call.layer.name,
@@ -65,7 +53,7 @@ def layer_calls(model: Any) -> list[Call]:
             call.layer.count_params(),
             bool(call.layer.trainable_weights),
             call.where,
-            () if call in ends else tuple((number[t.call], _shape(t)) for t in arguments(call)),
+            tuple((number[t.call], _shape(t)) for t in arguments(call)),
         )
         for call in calls
     ]
@@ -85,8 +73,7 @@ def notebook(model: Any) -> str:
 
 def arguments(call: LayerCall) -> list[SymbolicTensor]:
     """The tensors that a call takes, each once."""
-    found = [t for t in flatten((call.args, call.kwargs)) if isinstance(t, SymbolicTensor)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(call.inputs))
 
 
 def _shape(tensor: SymbolicTensor) -> str:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 from graphc.codegen.program import BATCH
 from graphc.compiler import Executable
+from graphc.costs import kernels
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import CONTRACTIONS
 from graphc.ir.place import arena_bytes, buffer_size, place_of
 from graphc.ir.types import evaluate
 from graphc.passes.legalize import FREE
 from graphc.passes.shapes import multiplications
-
-from .text import kernels
 
 ROWS = 32  # Keras's batch size, where numbers depend on one
 
@@ -71,7 +70,7 @@ def kernel_list(program: Executable) -> list[Kernel]:
     """The kernels of a program, in the order in which they run."""
     found = []
     known = sizes(program.graph)
-    for node in kernels(program.graph):
+    for node, _ in kernels(program.graph, known):
         body: Graph = node.attrs["body"]
         costly = [n for n in body.nodes() if n.op != "input" and n.op not in FREE]
         operations = sum(
@@ -137,7 +136,7 @@ def memory(graph: Graph, known: dict[str, int]) -> Memory:
     inner = [node.attrs["body"] for node in graph.nx if node.op == "scan"]
     apart += max((memory(body, known).apart for body in inner), default=0)
     registers = 0
-    for node in kernels(graph):
+    for node, _ in kernels(graph, known):
         body: Graph = node.attrs["body"]
         written = set(body.outputs.values())
         registers += sum(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from graphc.compiler import Executable
+from graphc.costs import kernels
 from graphc.errors import unknown_name
 from graphc.ir.graph import Graph, Node
 from graphc.ir.text import node_text, to_text
@@ -54,7 +55,7 @@ def stage_text(program: Executable, stage: str, only: str | None = None) -> str:
     called = with_helpers(parts, program.code.generated.functions)
     wanted = {
         name
-        for kernel in kernels(program.graph)
+        for kernel, _ in kernels(program.graph, dict.fromkeys(program.graph.symbols(), 1))
         if any(_belongs(n, only) for n in kernel.attrs["body"].nx if n.op not in FREE)
         for name in called[kernel.name]
     }
@@ -69,15 +70,6 @@ def layers_of(graph: Graph | None) -> set[str]:
         if "body" in node.attrs:
             found |= layers_of(node.attrs["body"])
     return found
-
-
-def kernels(graph: Graph) -> Iterator[Node]:
-    """The fused nodes of a graph in order, those of scans' bodies included."""
-    for node in graph.nodes():
-        if node.op == "fused":
-            yield node
-        elif node.op == "scan":
-            yield from kernels(node.attrs["body"])
 
 
 def functions(stage: str, text: str) -> dict[str, str]:
