@@ -1,23 +1,24 @@
 """The contraction engine: matrix products and convolutions with fused epilogues.
 
 C[m, n] = A[m, k] B[k, n], A walked as operands.py says. Work is split by tiles of C: a thread takes
-a run of tiles in panel-major order (a panel is a stripe of C as wide as the register tile). For
-each panel and each block of K it packs B's stripe, which then stays in cache while micro-kernels
-walk down the panel's rows; A is read where it is, element by element broadcast. Every element of C
-is summed over K in order, whatever the tile and the number of threads. When a chunk of rows is
-done, the epilogue goes over it while it is in the first-level cache.
+a run of tiles, group of panels by group (a panel is a stripe of C as wide as the register tile; a
+group is a few of them). A chunk of rows is finished across a group before the next. For each block
+of K it packs B's stripe for each panel, unless that is still there from the chunk before, and
+micro-kernels walk down the panel's rows; A is read where it is, element by element broadcast. Every
+element of C is summed over K in order, whatever the tile and the number of threads. When the
+chunk's products are done, the epilogue goes over it row by row, while it is in cache.
 
 An epilogue that reads matrices beside C (an optimizer's step: weights and slots) is bound by
-memory, and stripes are a poor order for that: so several panels are packed as a group, and a few
-rows are finished across the whole group before the next rows. That is for a K of one block. When
-there are more (gradients of kernels, whose K is the batch times the places or steps), each chunk of
-rows packs B's stripe again, and chunks are made large instead.
+memory: then groups are wide and chunks low, which makes these streams long. That is for a K of one
+block. When there are more (gradients of kernels, whose K is the batch times the places or steps),
+each chunk packs B's stripes again, and chunks are made large instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from llvmlite import ir
@@ -25,7 +26,7 @@ from llvmlite import ir
 from graphc.ir.graph import Node
 from graphc.ir.types import Dim, Size, evaluate, product
 
-from .builder import Emitter, i64
+from .builder import I1, Emitter, i64
 from .elementwise import Unsupported
 from .microkernel import micro_kernel
 from .operands import Loops, Product, product_of
@@ -35,13 +36,14 @@ from .values import Body, Point, unravel
 
 Value: TypeAlias = ir.Value
 
-# Tiles of rows between two epilogues: C's chunk stays in the first-level cache.
+# Tiles of rows of a chunk, whose part of C then stays in the first-level cache.
 CHUNK_TILES = 8
-# Panels packed together, and tiles of rows, where the epilogue reads matrices beside C.
+# Panels of a group, and tiles of rows, where the epilogue reads matrices beside C.
 GROUP_PANELS, GROUP_CHUNK_TILES = 8, 2
-# Tiles of rows between two epilogues when K has several blocks; and these, where each k of A begins
-# another cache line: what a chunk reads of A for a block comes from the first-level cache.
+# When K has several blocks: tiles of rows, and bytes of C, of a group's chunk at most. K's block
+# where each k of A begins another cache line: then what a chunk reads of A comes from cache.
 LONG_CHUNK_TILES = 48
+LONG_CHUNK_BYTES = 128 * 1024
 LONG_K_BLOCK = 128
 # K's block when it is known only at run time: with a group of panels, within the second cache.
 SYMBOLIC_K_BLOCK = 512
@@ -61,6 +63,7 @@ class Contraction:
     k_block: int
     group: int
     chunk_tiles: int
+    stripes: int  # that are kept packed: those of a group, or one, packed anew each time
 
     @property
     def chunk_rows(self) -> int:
@@ -96,15 +99,17 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
         if not isinstance(p.a.depth, int):
             raise Unsupported(f"{node.op} over an axis of size {p.a.depth}, which is not fixed")
         k_block = max(k_block // p.a.depth, 1) * p.a.depth
+    rows = _tile_rows(p.m, target.tile_rows)
     panels = -(-p.n // width)
+    group, chunk = min(GROUP_PANELS, panels), CHUNK_TILES
     if long:
-        group, chunk = 1, LONG_CHUNK_TILES
+        most = LONG_CHUNK_BYTES // (4 * group * width * rows)
+        chunk = min(max(most, GROUP_CHUNK_TILES), LONG_CHUNK_TILES)
     elif matrices_beside(body, node):
-        group, chunk = min(GROUP_PANELS, panels), GROUP_CHUNK_TILES
+        chunk = GROUP_CHUNK_TILES
     else:
         group = min(max(target.panel_bytes // (4 * width * k_block), 1), panels)
-        chunk = CHUNK_TILES
-    return Contraction(p, _tile_rows(p.m, target.tile_rows), vectors, k_block, group, chunk)
+    return Contraction(p, rows, vectors, k_block, group, chunk, 1 if long else group)
 
 
 def matrices_beside(body: Body, node: Node) -> list[Node]:
@@ -129,10 +134,11 @@ def _tile_rows(m: Dim, most: int) -> int:
 
 
 def contraction_scratch(plan: Contraction, target: Target) -> int:
-    """Bytes that a thread needs: packed panels, a chunk of C, and A's offsets."""
-    width = plan.tile_vectors * target.lanes * 4
+    """Bytes that a thread needs: a group's packed stripes and chunk of C, and A's offsets."""
+    width = plan.tile_vectors * target.lanes
     tables = 0 if plan.product.a.is_matrix else plan.chunk_rows + plan.block_segments
-    return (plan.group * plan.k_block + plan.chunk_rows) * width + 8 * tables
+    floats = (plan.stripes * plan.k_block + plan.group * plan.chunk_rows) * width
+    return 4 * floats + 8 * tables
 
 
 def emit_contraction(
@@ -140,6 +146,28 @@ def emit_contraction(
 ) -> None:
     """A kernel with a contraction and its epilogue."""
     _Emitter(e, body, node, scratch).run(thread, threads)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A block of K; `fresh`: its stripes are to be packed."""
+
+    k0: Value
+    depth: Value
+    fresh: Value
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A panel: its first column and its group's, whether it is the group's last, where its stripe
+    of B and its part of C's chunk are, and the lanes of each vector that C has."""
+
+    column: Value
+    first_column: Value
+    last: Value
+    stripe: Value
+    chunk: Value
+    valids: Sequence[int]
 
 
 class _Emitter:
@@ -153,10 +181,10 @@ class _Emitter:
         self.source = Source(self.b, p.n, p.k, p.transpose_b, plan.k_block)
         self.lanes = e.target.lanes
         self.width = plan.tile_vectors * self.lanes
-        self.stripes = self.packed = scratch
-        self.stripe = plan.k_block * self.width
-        self.chunk = e.address(scratch, "f32", i64(plan.group * self.stripe))
-        self.row_table = e.address(self.chunk, "f32", i64(plan.chunk_rows * self.width))
+        self.stripes = scratch
+        self.stripe, self.panel_chunk = plan.k_block * self.width, plan.chunk_rows * self.width
+        self.chunk = e.address(scratch, "f32", i64(plan.stripes * self.stripe))
+        self.row_table = e.address(self.chunk, "f32", i64(plan.group * self.panel_chunk))
         self.segment_table = e.address(self.row_table, "i64", i64(plan.chunk_rows))
         self.m, self.k_start, self.k_stop = e.dim(p.m), i64(0), e.dim(p.k)
         self.base_row: Value = i64(0)
@@ -206,19 +234,31 @@ class _Emitter:
         self.k_stop = e.mul(e.div(e.mul(total, e.add(number, 1)), parts), inner)
 
     def _group(self, span: tuple[Value, Value], panels: int, rows: tuple[Value, Value]) -> None:
-        """Chunks of rows, each across the group's panels."""
+        """Chunks of rows, each across the group's panels: products block by block of K, then the
+        epilogue row by row."""
         e, plan = self.e, self.plan
+        # A group's stripes of one block stay packed for the chunks that follow.
+        anew: Value = ir.Constant(I1, plan.stripes < plan.group)
+        if plan.stripes == plan.group:
+            anew = e.ir.icmp_signed(">", e.sub(self.k_stop, self.k_start), i64(plan.k_block))
+        # At least one turn: a sum over nothing is 0.
+        k_stop = e.intrinsic("smax", self.k_stop, e.add(self.k_start, 1))
         with e.loop(*rows, plan.chunk_rows) as (start, _, _):
-            stop = e.minimum(e.add(start, plan.chunk_rows), rows[1])
+            chunk = start, e.minimum(e.add(start, plan.chunk_rows), rows[1])
+            fresh = e.ir.or_(e.ir.icmp_signed("==", start, rows[0]), anew)
             if not self.product.a.is_matrix:
-                count = e.sub(stop, start)
+                count = e.sub(chunk[1], start)
                 self._fill_table(self.row_table, self.product.a.rows, start, count)
-            with e.loop(*span, 1) as (panel, _, _):
-                slot = e.mul(e.sub(panel, span[0]), self.stripe) if plan.group > 1 else i64(0)
-                self.packed = e.address(self.stripes, "f32", slot)
-                self._each_width(
-                    panel, panels, (start, stop), e.ir.icmp_signed("==", start, rows[0])
-                )
+            with e.loop(self.k_start, k_stop, plan.k_block) as (k0, _, _):
+                depth = e.minimum(e.sub(self.k_stop, k0), i64(plan.k_block))
+                if not self.product.a.is_matrix:
+                    segment = self.product.a.depth
+                    first, count = e.div(k0, segment), e.div(depth, segment)
+                    self._fill_table(self.segment_table, self.product.a.segments, first, count)
+                block = _Block(k0, depth, fresh)
+                self._each_panel(span, panels, partial(self._multiply, chunk, block))
+            with e.loop(*chunk, 1) as (row, _, _):
+                self._each_panel(span, panels, partial(self._finish, chunk, row))
 
     def _fill_table(self, table: Value, loops: Loops, start: Value, count: Value) -> None:
         """Writes the offsets of `count` turns of nested loops, from turn `start` on."""
@@ -240,54 +280,48 @@ class _Emitter:
                 following.insert(0, up)
             carry(following)
 
-    def _each_width(
-        self, panel: Value, panels: int, rows: tuple[Value, Value], first: Value
+    def _each_panel(
+        self, span: tuple[Value, Value], panels: int, work: Callable[[_Panel], None]
     ) -> None:
-        """The panel's code: all panels are of full width but, perhaps, the last."""
-        e = self.e
+        """Work on a group's panels: all are of full width but, perhaps, the last of C."""
+        e, full = self.e, [self.lanes] * self.plan.tile_vectors
         rest = self.product.n % self.width
-        column = e.mul(panel, self.width)
-        if not rest:
-            self._panel(column, rows, first, [self.lanes] * self.plan.tile_vectors)
-            return
-        valids = [min(self.lanes, rest - at) for at in range(0, rest, self.lanes)]
+        valids = [min(self.lanes, rest - at) for at in range(0, rest, self.lanes)] or full
         if panels == 1:
-            self._panel(i64(0), rows, first, valids)
+            work(self._panel(i64(0), span, valids))
             return
-        is_last = e.ir.icmp_signed("==", panel, i64(panels - 1))
-        with e.ir.if_else(is_last) as (then, otherwise):
-            with then:
-                self._panel(i64((panels - 1) * self.width), rows, first, valids)
-            with otherwise:
-                self._panel(column, rows, first, [self.lanes] * self.plan.tile_vectors)
+        with e.loop(*span, 1) as (number, _, _):
+            if rest:
+                is_last = e.ir.icmp_signed("==", number, i64(panels - 1))
+                with e.ir.if_else(is_last) as (then, otherwise):
+                    with then:
+                        work(self._panel(i64(panels - 1), span, valids))
+                    with otherwise:
+                        work(self._panel(number, span, full))
+            else:
+                work(self._panel(number, span, full))
 
-    def _panel(
-        self, column: Value, rows: tuple[Value, Value], first: Value, valids: Sequence[int]
-    ) -> None:
-        """A chunk of rows of a panel: product, then epilogue. `first`: no stripe is packed yet."""
-        e, plan = self.e, self.plan
-        # A stripe of one block stays packed for the chunks that follow.
-        several = e.ir.icmp_signed(">", e.sub(self.k_stop, self.k_start), i64(plan.k_block))
-        # At least one turn: a sum over nothing is 0.
-        stop = e.intrinsic("smax", self.k_stop, e.add(self.k_start, 1))
-        with e.loop(self.k_start, stop, plan.k_block) as (k0, _, _):
-            depth = e.minimum(e.sub(self.k_stop, k0), i64(plan.k_block))
-            fresh = e.ir.or_(first, several)
-            with e.ir.if_then(fresh):
-                pack(e, self.source, Stripe(column, k0, depth, valids), self.packed)
-            if not self.product.a.is_matrix:
-                segment = self.product.a.depth
-                start, depth = e.div(k0, segment), e.div(depth, segment)
-                self._fill_table(self.segment_table, self.product.a.segments, start, depth)
-            self._tiles(rows, fresh, column, k0, depth, len(valids))
-        self._epilogue(*rows, column, valids)
+    def _panel(self, number: Value, span: tuple[Value, Value], valids: Sequence[int]) -> _Panel:
+        e = self.e
+        slot = e.sub(number, span[0])
+        kept = slot if self.plan.stripes > 1 else i64(0)
+        stripe = e.address(self.stripes, "f32", e.mul(kept, self.stripe))
+        chunk = e.address(self.chunk, "f32", e.mul(slot, self.panel_chunk))
+        last = e.ir.icmp_signed("==", e.add(number, 1), span[1])
+        column, first = e.mul(number, self.width), e.mul(span[0], self.width)
+        return _Panel(column, first, last, stripe, chunk, valids)
+
+    def _multiply(self, rows: tuple[Value, Value], block: _Block, panel: _Panel) -> None:
+        """A chunk of rows of a panel times a block of K."""
+        e = self.e
+        with e.ir.if_then(block.fresh):
+            stripe = Stripe(panel.column, block.k0, block.depth, panel.valids)
+            pack(e, self.source, stripe, panel.stripe)
+        self._tiles(rows, block, panel)
 
     # Micro-kernels.
 
-    def _tiles(
-        self, rows: tuple[Value, Value], fresh: Value, column: Value, k0: Value, depth: Value,
-        vectors: int,
-    ) -> None:  # fmt: skip
+    def _tiles(self, rows: tuple[Value, Value], block: _Block, panel: _Panel) -> None:
         """All tiles of a chunk: whole ones, then one of what is left over, or by fours and one by
         one where that is known only at run time."""
         e, plan, p = self.e, self.plan, self.product
@@ -297,26 +331,28 @@ class _Emitter:
             heights += [h for h in (4, 1) if h < plan.tile_rows]
         elif p.m % plan.tile_rows:
             heights.append(p.m % plan.tile_rows)
+        depth = block.depth if p.a.is_matrix else e.div(block.depth, p.a.depth)
+        vectors = len(panel.valids)
         row = start
         for height in heights:
             count = e.div(e.sub(stop, row), height)
             end = e.add(row, e.mul(count, height))
             micro = micro_kernel(e, height, vectors, p.a, p.n, len(self.beside))
             with e.loop(row, end, height) as (at, _, _):
-                ahead = e.add(e.mul(e.add(self.base_row, at), p.n), column)
+                ahead = e.add(e.mul(e.add(self.base_row, at), p.n), panel.column)
                 is_first_tile = e.ir.icmp_signed("==", at, start)
                 in_chunk = e.sub(at, start)
                 e.ir.call(
                     micro,
                     [
-                        self._a_address(at, k0),
-                        self.packed,
-                        self._chunk_row(in_chunk, vectors),
+                        self._a_address(at, block.k0),
+                        panel.stripe,
+                        self._chunk_row(panel, in_chunk),
                         depth,
-                        e.ir.icmp_signed("==", k0, self.k_start),
+                        e.ir.icmp_signed("==", block.k0, self.k_start),
                         e.dim(p.a.stride),
                         e.dim(p.a.row_stride),
-                        *self._next_stripe(e.ir.and_(fresh, is_first_tile), column, k0, vectors),
+                        *self._next_stripe(e.ir.and_(block.fresh, is_first_tile), block, panel),
                         *(e.address(pointer, "f32", ahead) for pointer in self.beside),
                         *self._tables(in_chunk),
                     ],
@@ -336,44 +372,40 @@ class _Emitter:
             return []
         return [self.e.address(self.row_table, "i64", row), self.segment_table]
 
-    def _next_stripe(
-        self, wanted: Value, column: Value, k0: Value, vectors: int
-    ) -> tuple[Value, Value]:
+    def _next_stripe(self, wanted: Value, block: _Block, panel: _Panel) -> tuple[Value, Value]:
         """Where the stripe of B that is packed next begins, and its elements from k to k + 1, for
-        fetching ahead: the next block of K, or the next panel's first.
+        fetching ahead: the next panel's, or behind a group's last the first one's next block of K.
 
         Only one tile of a stripe does it; the others are told to stand still.
         """
         e, p = self.e, self.product
-        width = vectors * self.lanes
-        below = e.add(k0, self.plan.k_block)
-        goes_on = e.ir.icmp_signed("<", below, self.k_stop)
-        k = e.ir.select(goes_on, below, self.k_start)
-        at = e.ir.select(goes_on, column, e.add(column, width))
+        width = len(panel.valids) * self.lanes
+        below = e.add(block.k0, self.plan.k_block)
+        turns = e.ir.and_(panel.last, e.ir.icmp_signed("<", below, self.k_stop))
+        k = e.ir.select(turns, below, block.k0)
+        at = e.ir.select(turns, panel.first_column, e.add(panel.column, width))
         rows = (at, e.dim(p.k), k) if p.transpose_b else (k, i64(p.n), at)
         start = e.add(e.mul(rows[0], rows[1]), rows[2])
         step = i64(width if p.transpose_b else p.n)
         return e.address(self.source.base, "f32", start), e.ir.select(wanted, step, i64(0))
 
-    def _chunk_row(self, row: Value, vectors: int) -> Value:
-        return self.e.address(self.chunk, "f32", self.e.mul(row, vectors * self.lanes))
+    def _chunk_row(self, panel: _Panel, row: Value) -> Value:
+        return self.e.address(panel.chunk, "f32", self.e.mul(row, len(panel.valids) * self.lanes))
 
     # Epilogue.
 
-    def _epilogue(self, start: Value, stop: Value, column: Value, valids: Sequence[int]) -> None:
-        """The elementwise work on a finished chunk, and the stores."""
+    def _finish(self, rows: tuple[Value, Value], row: Value, panel: _Panel) -> None:
+        """The elementwise work on a row of a finished chunk, and the stores."""
         e, shape = self.e, self.node.tensor.shape
-        with e.loop(start, stop, 1) as (row, _, _):
-            base = self._chunk_row(e.sub(row, start), len(valids))
-            outer = unravel(e, e.add(self.base_row, row), shape[:-1])
-            for v, valid in enumerate(valids):
-                sums = e.load(e.address(base, "f32", i64(v * self.lanes)), "f32", self.lanes)
-                index = [*outer, e.add(column, v * self.lanes)]
-                kept = [i for i, dim in zip(index, shape, strict=True) if dim != 1]
-                # Without an axis of lanes there is one column.
-                lanes = valid if self.product.n != 1 else None
-                point = Point(e, self.body, kept, lanes, {self.node: sums})
-                point.store_all(
-                    (node, self.body.results[name])
-                    for name, node in self.body.graph.outputs.items()
-                )
+        base = self._chunk_row(panel, e.sub(row, rows[0]))
+        outer = unravel(e, e.add(self.base_row, row), shape[:-1])
+        for v, valid in enumerate(panel.valids):
+            sums = e.load(e.address(base, "f32", i64(v * self.lanes)), "f32", self.lanes)
+            index = [*outer, e.add(panel.column, v * self.lanes)]
+            kept = [i for i, dim in zip(index, shape, strict=True) if dim != 1]
+            # Without an axis of lanes there is one column.
+            lanes = valid if self.product.n != 1 else None
+            point = Point(e, self.body, kept, lanes, {self.node: sums})
+            point.store_all(
+                (node, self.body.results[name]) for name, node in self.body.graph.outputs.items()
+            )
