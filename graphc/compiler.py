@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,7 @@ from graphc.passes.schedule import schedule
 
 from . import config, stages
 from .costs import kernels, step_flops
+from .pace import Pace
 from .trace import Tensor, Trace, Variable
 
 # Below this many operations a call, starting threads costs more than they save.
@@ -109,6 +110,7 @@ class Executable:
     _arena: np.ndarray = field(default_factory=lambda: jit.aligned_bytes(0))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _work: dict[int, int] = field(default_factory=dict)
+    _paces: dict[tuple[int, int], Pace] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         arguments = self.code.program.arguments
@@ -133,6 +135,25 @@ class Executable:
             self._work[batch] = _count_operations(self.graph, {BATCH: batch})
         return self._work[batch]
 
+    def most_threads(self, steps: int, batch: int) -> int:
+        """All threads, or one for so little work that starting them would take longer."""
+        return config.num_threads() if self.work(batch) * steps > WORK_FOR_THREADS else 1
+
+    def parts(self, steps: int, batch: int) -> Iterator[tuple[int, int, int]]:
+        """Steps in parts, each timed while the caller runs it: (first step, steps, threads)."""
+        most = self.most_threads(steps, batch)
+        if most == 1 or config.threads_are_given():
+            yield 0, steps, most
+            return
+        pace = self._paces.setdefault((batch, most), Pace(most))
+        done = 0
+        while done < steps:
+            threads, count = pace.part(steps - done)
+            began = time.perf_counter()
+            yield done, count, threads
+            pace.note(count, time.perf_counter() - began)
+            done += count
+
     def run(
         self,
         addresses: Mapping[str, int],
@@ -140,6 +161,7 @@ class Executable:
         rows: int,
         batch: int,
         symbols: Mapping[str, int] | None = None,
+        threads: int | None = None,
     ) -> None:
         """Runs steps on consecutive batches.
 
@@ -149,10 +171,10 @@ class Executable:
             rows: how many rows there are; the last step may have less than a batch of them.
             batch: rows a step.
             symbols: values of other symbolic dimensions.
+            threads: how many run them; by default `most_threads`.
         """
         symbols = symbols or {}
-        work = self.work(batch) * steps
-        threads = config.num_threads() if work > WORK_FOR_THREADS else 1
+        threads = threads or self.most_threads(steps, batch)
         parameters = [threads, steps, rows, batch]
         parameters += [symbols[s] for s in self.code.program.symbols]
         with self._lock:

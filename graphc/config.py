@@ -1,4 +1,6 @@
-"""Process-wide settings: the number of threads that compiled programs run on."""
+"""Process-wide settings: the number of threads that compiled programs run on.
+
+Where none is set, up to as many as cores: fewer where these turn out to be faster (pace.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ _chosen: int | None = None
 
 
 def set_num_threads(count: int | None) -> None:
-    """Sets how many threads programs run on; None goes back to the default.
+    """Sets how many threads programs run on; None goes back to the default: the cores that this
+    process may use, or fewer while that is faster, as on a machine that is busy with other work.
 
     Results do not depend on it: the same seed gives the same bits on any number of threads.
 
@@ -21,6 +24,11 @@ def set_num_threads(count: int | None) -> None:
     if count is not None and (not whole or count < 1):
         raise ValueError(f"set_num_threads: expected an int of at least 1, got {count!r}")
     _chosen = count
+
+
+def threads_are_given() -> bool:
+    """Whether the number of threads was set, here or in the environment."""
+    return _chosen is not None or bool(os.environ.get(VARIABLE, ""))
 
 
 def num_threads() -> int:

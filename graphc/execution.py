@@ -82,29 +82,44 @@ class Run:
     def steps(self, batch: int) -> int:
         return -(-self.rows // batch)
 
-    def go(self, start: int, count: int, batch: int) -> tuple[dict[str, Any], np.ndarray]:
+    def go(
+        self, start: int, count: int, batch: int, threads: int | None = None
+    ) -> tuple[dict[str, Any], np.ndarray]:
         """Runs `count` steps from step `start`; returns the logs and the loss of each step.
 
         A log is a number, or an array for a metric with several values.
+
+        Args:
+            threads: how many run them; by default as many as are fastest.
         """
         rows_a_step("a step", self.program, batch, self.rows)
-        first = start * batch
         results = {
             name: np.empty((count, *shape), dtype)
             for name, (dtype, shape) in self.steps_out.items()
         }
-        addresses = dict(self.fixed)
-        for name, (address, stride) in self.moving.items():
-            addresses[name] = address + first * stride
-        for name, array in results.items():
-            addresses[name] = array.__array_interface__["data"][0]
-        self.program.run(addresses, count, self.rows - first, min(batch, self.rows), self.symbols)
+        known = [(0, count, threads)] if threads else None
+        for done, steps, used in known or self.program.parts(count, min(batch, self.rows)):
+            rest = {name: array[done:] for name, array in results.items()}
+            self._go(start + done, steps, batch, rest, used)
         logs = {
             name.removeprefix("log/"): values[-1] if values.ndim > 1 else float(values[-1])
             for name, values in results.items()
             if name.startswith("log/")
         }
         return logs, results.get("loss", np.empty(0))
+
+    def _go(
+        self, start: int, count: int, batch: int, results: dict[str, np.ndarray], threads: int
+    ) -> None:
+        first = start * batch
+        addresses = dict(self.fixed)
+        for name, (address, stride) in self.moving.items():
+            addresses[name] = address + first * stride
+        for name, array in results.items():
+            addresses[name] = array.__array_interface__["data"][0]
+        self.program.run(
+            addresses, count, self.rows - first, min(batch, self.rows), self.symbols, threads
+        )
 
 
 def symbol_values(program: Executable, data: Data) -> dict[str, int]:

@@ -186,7 +186,7 @@ def _measure(run: Run, batch: int, steps: int | None) -> tuple[int, float, np.nd
         count = whole if steps is None else min(whole, steps - done)
         counters[:] = 0
         start = time.perf_counter()
-        run.go(0, count, batch)
+        run.go(0, count, batch, run.program.most_threads(count, batch))
         seconds = time.perf_counter() - start
         spent, done = spent + seconds, done + count
         if seconds / count < best:
