@@ -74,7 +74,7 @@ class NativeCode:
     seconds: dict[str, float]
     _generate: Callable[[], Program]
     _library: object
-    _entry: object
+    _entry: Callable[..., None]
 
     @cached_property
     def generated(self) -> Program:
@@ -102,10 +102,16 @@ class NativeCode:
             addresses: of each argument in `program.arguments`' order, then of the arena.
             parameters: threads, steps, rows, batch size, and the other symbols' values.
         """
-        self._entry(  # type: ignore[operator]
-            (ctypes.c_void_p * len(addresses))(*addresses),
-            (ctypes.c_int64 * len(parameters))(*parameters),
-        )
+        self.bind(addresses, parameters)[1]()
+
+    def bind(
+        self, addresses: Sequence[int], parameters: Sequence[int]
+    ) -> tuple[ctypes.Array[ctypes.c_void_p], Callable[[], None]]:
+        """What `run` passes to the entry point, to be kept: the addresses, which may be changed,
+        and what calls it with them."""
+        places = (ctypes.c_void_p * len(addresses))(*addresses)
+        numbers = (ctypes.c_int64 * len(parameters))(*parameters)
+        return places, partial(self._entry, places, numbers)
 
 
 def optimised(program: Program, target: Target) -> str:

@@ -27,9 +27,6 @@ from .serialization import deserialize_keras_object, serialize_keras_object
 from .task import Task, make_task
 from .trace import Variable
 
-# Rows a step of prediction: results do not depend on it, and small steps cost more.
-PREDICT_ROWS = 256
-
 
 class Compiled(Inspected, Layer):
     """What a model is compiled for, and its programs: what `training.Trainer` inherits."""

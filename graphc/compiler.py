@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -186,6 +188,28 @@ class Executable:
                 filled[slot] = addresses[name]
             filled[-1] = self._arena.ctypes.data
             self.code.run(filled, parameters)
+
+    def bind(self, names: Sequence[str], rows: int) -> Callable[..., None]:
+        """A step on this many rows with all prepared, for programs without other symbols.
+
+        Returns:
+            A function of the addresses of the arguments that have these names, all but the state.
+        """
+        threads = self.most_threads(1, rows)
+        arena = jit.aligned_bytes(self.code.arena_bytes(threads, rows, {}))
+        addresses = [*self._addresses[:-1], arena.ctypes.data]
+        places, call = self.code.bind(addresses, [threads, 1, rows, rows])
+        slots = [self._slots[name] for name in names]
+        return partial(self._run_bound, arena, places, slots, call)
+
+    def _run_bound(
+        self, _arena: np.ndarray, places: Any, slots: Sequence[int], call: Callable[[], None],
+        *addresses: int,
+    ) -> None:  # fmt: skip
+        with self._lock:
+            for slot, address in zip(slots, addresses, strict=True):
+                places[slot] = address
+            call()
 
 
 def _count_operations(graph: Graph, symbols: dict[str, int]) -> int:

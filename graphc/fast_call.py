@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .data import as_array
-
-if TYPE_CHECKING:
-    from .model import Model
 
 
 class FastCall:
     """One-array prediction with everything prepared: what a one-row loop pays for."""
 
     def __init__(self, program: Any, x: np.ndarray, columns: tuple[int, ...]) -> None:
-        self.program = program
         self.dtype, self.shape, self.strides = x.dtype, x.shape, x.strides
         self.result_shape = (x.shape[0], *columns)
         self.result_dtype, _ = program.output_types()["output/0"]
+        self.run = program.bind(("x/0", "output/0"), x.shape[0])
 
     @staticmethod
-    def of(model: Model, x: np.ndarray) -> FastCall | None:
+    def of(model: Any, x: np.ndarray) -> FastCall | None:
         columns = model.outputs[0].shape[1:]
         fixed = all(c is not None for c in columns) and not model._needs_symbols()
         if not fixed or x.shape[1:] != model.inputs[0].shape[1:] or as_array(x, "x") is not x:
@@ -37,10 +34,5 @@ class FastCall:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         result = np.empty(self.result_shape, self.result_dtype)
-        addresses = {
-            "x/0": x.__array_interface__["data"][0],
-            "output/0": result.__array_interface__["data"][0],
-        }
-        rows = self.shape[0]
-        self.program.run(addresses, 1, rows, rows)
+        self.run(x.__array_interface__["data"][0], result.__array_interface__["data"][0])
         return result

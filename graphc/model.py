@@ -11,7 +11,6 @@ import numpy as np
 from . import ops
 from .dag import from_inputs, layers_by_depth, run_layers
 from .data import as_array, select_inputs
-from .fast_call import FastCall
 from .functional import graph_config, graph_from_config
 from .layers.base import Layer
 from .layers.inputs import Input
@@ -52,7 +51,6 @@ class Model(Trainer):
             name = name or automatic_name("Functional")
         super().__init__(name=name, **kwargs)
         self._layers: list[Layer] = []
-        self._fast: Any = None
         if type(self) is Model or inputs is not None or outputs is not None:
             self._connect(inputs, outputs)
 
@@ -81,7 +79,7 @@ class Model(Trainer):
         self._layers = layers_by_depth(self.inputs, self.outputs) if self.functional else []
         self.built = True
         self._programs = {}
-        self._fast = None
+        self.fast = None
 
     @property
     def _own_call(self) -> bool:
@@ -186,7 +184,7 @@ class Model(Trainer):
         first = args[0] if args else kwargs.get("inputs")
         training = bool(kwargs.get("training"))
         if isinstance(first, np.ndarray) and not training:
-            return self._compute(first)
+            return self.predict(first, verbose=0)
         leaves = flatten(first)
         if any(isinstance(leaf, (SymbolicTensor, Tensor)) for leaf in leaves):
             self.prepare(first)
@@ -194,16 +192,6 @@ class Model(Trainer):
         if training:
             return self.predict_in_training(first)
         return self.predict(first, verbose=0)
-
-    def _compute(self, x: np.ndarray) -> Any:
-        """`predict` on one array without its checks, when they passed for the last such array."""
-        fast = self._fast
-        if fast is not None and fast.fits(x):
-            return fast(x)
-        result = self.predict(x, verbose=0)
-        if len(self.inputs) == len(self.outputs) == 1 and isinstance(result, np.ndarray):
-            self._fast = FastCall.of(self, x)
-        return result
 
     def prepare(self, x: object) -> None:
         """Traces a model whose class defines `call` for data like x, once."""

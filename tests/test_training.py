@@ -296,3 +296,19 @@ def test_compiling_again_keeps_weights_and_the_loss() -> None:
     assert model.evaluate(x, y, verbose=0) == pytest.approx(
         [np.abs(error).mean(), (error**2).mean()], rel=1e-5
     )
+
+
+def test_repeated_predictions_see_new_weights_and_other_arrays() -> None:
+    """`predict` keeps everything prepared for arrays like the last one."""
+    model = models.Sequential([layers.Input((3,)), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    for rows in (1, 1, 5, 1, 8):
+        kernel, bias = model.get_weights()
+        for given in (x[:rows], x[:rows][::-1], x[:rows].astype(np.float64), x[:rows].tolist()):
+            for predict in (lambda a: model.predict(a, verbose=0), model):
+                result = predict(given if isinstance(given, np.ndarray) else np.array(given))
+                np.testing.assert_allclose(result, np.asarray(given) @ kernel + bias, rtol=1e-4)
+        model.train_on_batch(x, x[:, :2])
+    first = model.predict(x[:1], verbose=0)
+    assert model.predict(x[:1], verbose=0) is not first
