@@ -1,8 +1,9 @@
 """What simplification does to scans: unread results, and what only they need, are left out.
 
-Work on a sequence's elements that ends in a product with a constant is done before the loop, for
-all steps at once: one large product instead of many small ones, as cuDNN does for recurrent
-layers (Appleyard et al. 2016, https://arxiv.org/abs/1604.01946).
+Work on constants alone is done once, before the loop. Work on a sequence's elements that ends in a
+product with a constant is done before the loop too, for all steps at once: one large product
+instead of many small ones, as cuDNN does for recurrent layers (Appleyard et al. 2016,
+https://arxiv.org/abs/1604.01946).
 """
 
 from __future__ import annotations
@@ -102,25 +103,75 @@ def _ancestors(graph: Graph, roots: Sequence[Node]) -> set[Node]:
 
 
 def hoist(graph: Graph) -> Graph:
-    """The graph with products of sequences' elements and constants taken out of loops."""
-    if not any(_products(node) for node in graph.nx if node.op == "scan"):
-        return graph
-    result = Graph(graph.name)
-    new: dict[Node, Node] = {}
-    for node in graph.nodes():
-        operands = [new[o] for o in graph.operands(node)]
-        if node.op == "scan" and (products := _products(node)):
-            new[node] = _hoisted(result, node, operands, products)
-        else:
-            new[node] = result.import_node(node, operands)
-    result.outputs = {name: new[node] for name, node in graph.outputs.items()}
-    return result
+    """The graph with work that needs no loop taken out of loops: what depends on constants alone,
+    and products of sequences' elements and constants."""
+    for find, take_out in ((_invariants, _without_invariants), (_products, _hoisted)):
+        if not any(find(node) for node in graph.nx if node.op == "scan"):
+            continue
+        result = Graph(graph.name)
+        new: dict[Node, Node] = {}
+        for node in graph.nodes():
+            operands = [new[o] for o in graph.operands(node)]
+            if node.op == "scan" and (found := find(node)):
+                new[node] = take_out(result, node, operands, found)
+            else:
+                new[node] = result.import_node(node, operands)
+        result.outputs = {name: new[node] for name, node in graph.outputs.items()}
+        graph = result
+    return graph
+
+
+def _invariants(scan: Node) -> list[Node]:
+    """Nodes of a scan's body that depend on constants alone, and that others read.
+
+    Broadcasts stay: they are free where they are read, and large in memory.
+    """
+    body: Graph = scan.attrs["body"]
+    constants = parts(body.inputs(), scan.attrs).constants
+    still, given = set(constants), set(constants)
+    for node in body.nodes():
+        operands = body.operands(node)
+        made = operands and node.op not in ("broadcast", "random_uniform", "scan", "item")
+        if node.op in ("const", "size") or (made and all(o in still for o in operands)):
+            still.add(node)
+    results = set(body.outputs.values())
+    return [
+        node
+        for node in body.nodes()
+        if node in still - given
+        and node.op not in ("const", "size")
+        and (node in results or any(user not in still for user in body.nx.successors(node)))
+    ]
+
+
+def _without_invariants(
+    result: Graph, scan: Node, operands: list[Node], invariants: list[Node]
+) -> Node:
+    """The scan with each of these as one more constant."""
+    body: Graph = scan.attrs["body"]
+    outer, inner = parts(operands, scan.attrs), parts(body.inputs(), scan.attrs)
+    whole = dict(zip(inner.constants, outer.constants, strict=True))
+    needed = _ancestors(body, invariants)
+    for node in body.nodes():
+        if node in needed and node not in whole:
+            whole[node] = result.import_node(node, [whole[o] for o in body.operands(node)])
+    small = Graph(body.name)
+    new = {node: small.import_node(node, ()) for node in inner.constants}
+    for node in invariants:
+        new[node] = small.add(
+            "input", (), {"role": "data"}, type=node.tensor, scope=node.scope,
+            name=body.free_name(f"once_{node.name}"),
+        )  # fmt: skip
+    for node in body.nodes():
+        if node not in new:
+            new[node] = small.import_node(node, [new[o] for o in body.operands(node)])
+    small.outputs = {name: new[node] for name, node in body.outputs.items()}
+    given = [*outer.constants, *(whole[n] for n in invariants), *outer.carries, *outer.sequences]
+    return Builder(result, scan.scope).scan(given, {**scan.attrs, "body": small})
 
 
 def _products(scan: Node) -> list[Node]:
     """Products in a scan's body that can be made before the loop."""
-    if scan.op != "scan":
-        return []
     body: Graph = scan.attrs["body"]
     kinds = parts(body.inputs(), scan.attrs)
     constant, along = set(kinds.constants), set(kinds.sequences)

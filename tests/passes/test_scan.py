@@ -106,6 +106,26 @@ def test_a_constants_gradient_is_one_product() -> None:
     assert sorted(str(n.op) for n in kept.outputs.values()) == ["input", "mul", "tanh", "tanh"]
 
 
+def test_what_depends_on_constants_alone_is_made_before_the_loop() -> None:
+    def body(b: Builder, w: Node, h: Node, x: Node) -> dict[str, Node]:
+        first = b.node("slice", w, starts=(0, 0), sizes=(1, 3), steps=(1, 1))
+        bias = b.reshape(b.node("exp", first), (3,))
+        spread = b.broadcast(bias, h.tensor.shape, (1,))
+        return {"c0": b.node("mul", b.node("add", h, x), spread), "bias": bias}
+
+    graph = build(
+        lambda b, w, h, x: dict(zip("yz", loop(b, body, [w], [h], [x]), strict=True)),
+        "f32[2, 3]", "f32[batch, 3]", "f32[2, batch, 3]",
+    )  # fmt: skip
+    slim, _ = simplify(graph)
+    assert set(ops_of(the_scan(slim).attrs["body"])) == {"add", "mul", "broadcast"}
+    assert {"slice", "exp"} <= {n.op for n in slim.nx}
+    feeds = examples(graph, symbols=ROWS)
+    wanted = interpret(graph, feeds, ROWS)
+    for key, value in interpret(slim, feeds, ROWS).items():
+        np.testing.assert_allclose(value, wanted[key], 1e-5, 1e-6)
+
+
 def test_values_of_other_layers_are_not_hoisted() -> None:
     def body(b: Builder, w: Node, h: Node, x: Node) -> dict[str, Node]:
         return {"c0": matmul(b, b.node("add", h, x), w)}
