@@ -17,6 +17,7 @@ from graphc.ir.interpret import MEANING
 from graphc.ir.ops import OPS
 from graphc.ir.types import DTYPES, TensorType
 
+from .convolutions import rewrite_convolutions
 from .identities import RULES
 from .scan import hoist, slim
 from .shapes import Builder
@@ -136,7 +137,7 @@ def simplify(graph: Graph, differentiated: bool = True) -> tuple[Graph, list[Rew
         graph: before fusion.
         differentiated: False before `gradient`, which still needs stop_gradient.
     """
-    graph = hoist(graph)
+    graph = rewrite_convolutions(hoist(graph))
     s = Simplifier(Builder(Graph(graph.name)), differentiated)
     target = s.builder.graph
     live = graph.live()
