@@ -32,7 +32,7 @@ from graphc.ir.ops import CONTRACTIONS, OPS, REDUCTIONS
 from graphc.ir.types import Shape
 
 from . import reasons
-from .legalize import ADDRESSES, FREE, LOADS, is_view, legalize, reduced_axes, squeeze
+from .legalize import ADDRESSES, FREE, LOADS, is_free, is_view, legalize, reduced_axes, squeeze
 from .shapes import Builder
 
 # What takes an instruction or two.
@@ -78,7 +78,8 @@ class Fuser:
         """
         for node in reversed(self.graph.nodes()):
             users = self.users[node]
-            if OPS[node.op].elementwise and users and node not in self.results:
+            simple = OPS[node.op].elementwise or (node.op == "reshape" and node not in self.views)
+            if simple and users and node not in self.results:
                 moved = LOADS - {"gather"}
                 if all(u.op in moved or u in self.inlined for u in users):
                     self.inlined.add(node)
@@ -98,7 +99,7 @@ class Fuser:
 
     def free(self, node: Node) -> bool:
         """Whether the node is made again in each kernel that reads it."""
-        return node.op in FREE or node in self.inlined or node in self.numbers
+        return is_free(self.graph, node) or node in self.inlined or node in self.numbers
 
     def outside(self, node: Node) -> bool:
         """Whether the node never is a member of a kernel by itself."""
@@ -125,6 +126,8 @@ class Fuser:
             seen_through = user in self.views or user in self.inlined or user in self.numbers
             if seen_through or user.op in ("slice", "windows"):
                 found += [(reader, user, "other") for reader, *_ in self.readers(user)]
+            elif user.op == "reshape" and self.free(user):
+                found += [(reader, user, how) for reader, _, how in self.readers(user)]
             elif user.op == "broadcast":
                 axes: tuple[int, ...] = user.attrs["axes"]
                 how = "row" if axes == tuple(range(len(axes))) and axes else "other"

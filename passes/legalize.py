@@ -44,6 +44,13 @@ def is_view(graph: Graph, node: Node) -> bool:
     return not same or operand.op == "input" or is_view(graph, operand)
 
 
+def is_free(graph: Graph, node: Node) -> bool:
+    """Whether a node is made again in each kernel that reads it: also with sizes of 1 changed."""
+    if node.op == "reshape" and not is_view(graph, node):
+        return is_free(graph, graph.operands(node)[0])
+    return node.op in FREE
+
+
 def legalize(graph: Graph) -> Graph:
     """Brings a graph to what kernels can do.
 
@@ -63,7 +70,7 @@ def legalize(graph: Graph) -> Graph:
     for name, node in graph.outputs.items():
         target = new[node]
         legalizer.builder.scope = node.scope
-        alone = target.op != "input" and target.op not in FREE and not is_view(result, target)
+        alone = target.op != "input" and not is_free(result, target) and not is_view(result, target)
         if not alone or target in result.outputs.values():
             target = legalizer.builder.node("copy", target)
         result.outputs[name] = target
@@ -92,7 +99,7 @@ class _Legalizer:
 
     def _in_memory(self, node: Node) -> Node:
         """The node, or a copy of what has no memory of its own."""
-        if node.op not in FREE:
+        if not is_free(self.result, node):
             return node
         if node not in self.copies:
             self.copies[node] = self.builder.node("copy", node)

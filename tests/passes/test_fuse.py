@@ -279,3 +279,25 @@ def test_ten_thousand_nodes() -> None:
     feeds = examples(graph, 0, {"batch": 2})
     expected, found = interpret(graph, feeds)["y"], interpret(planned, feeds)["y"]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_windows_are_not_stored_whatever_sizes_of_1_stand_around_them() -> None:
+    """As a depthwise convolution's are, which its gradients read again."""
+
+    def depthwise(b: Builder, x: Node, kernel: Node, dy: Node) -> dict[str, Node]:
+        steps = {"sizes": (3,), "strides": (1,), "dilations": (1,)}
+        windows = b.node("windows", x, axis=1, **steps)
+        shape = (*windows.tensor.shape, 1)
+        wide = b.reshape(windows, shape)
+        spread = b.broadcast(kernel, shape, (2, 3, 4))
+        slope = b.broadcast(dy, shape, (0, 1, 3, 4))
+        y = b.node("reduce_sum", b.node("mul", wide, spread), axes=(2,))
+        dkernel = b.node("reduce_sum", b.node("mul", wide, slope), axes=(0, 1))
+        back = b.reshape(b.node("mul", slope, spread), windows.tensor.shape)
+        dx = b.node("fold", back, axis=1, **steps, shape=x.tensor.shape)
+        return {"y": y, "dkernel": dkernel, "dx": dx}
+
+    graph = build(depthwise, "f32[batch, 7, 5]", "f32[3, 5, 1]", "f32[batch, 5, 5, 1]")
+    result = fused(graph)
+    kept = [str(n.type) for n in result.nodes() if n.op == "item"]
+    assert sorted(kept) == ["f32[3, 5, 1]", "f32[batch, 5, 5, 1]", "f32[batch, 7, 5]"]
