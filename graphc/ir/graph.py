@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -104,10 +104,10 @@ class Graph:
         elif name in self._by_name:
             raise GraphError(f"%{name}: the name is taken by another node")
         if not scope.origin:
-            scope = replace(scope, origin=next(_origins))
+            scope = Scope(scope.layer, scope.phase, scope.where, next(_origins))
         node = Node(name, op, attrs or {}, type, scope, index)
         for operand in operands:
-            if operand not in self.nx:
+            if operand not in self._into:
                 raise GraphError(f"%{name}: operand {operand} is not a node of this graph")
         self.nx.add_node(node)
         self._by_name[name] = node
