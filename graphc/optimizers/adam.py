@@ -39,6 +39,7 @@ class Adam(Optimizer):
         self.amsgrad = amsgrad
         self._slots_of: dict[Variable, tuple[Variable, Variable]] = {}
         self._largest: dict[Variable, Variable] = {}
+        self._rate: Tensor | None = None
 
     def build(self, variables: Sequence[Variable]) -> None:
         super().build(variables)
@@ -47,21 +48,27 @@ class Adam(Optimizer):
         if self.amsgrad:
             self._largest = {v: self.add_slot(v, "velocity_hat") for v in variables}
 
-    def before_updates(self, learning_rate: Tensor) -> None:
-        """The corrected rate, for all variables: rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)."""
-        step = ops.cast(ops.add(self.iterations, 1), "float32")
-        root = ops.sqrt(ops.subtract(1.0, ops.power(self.beta_2, step)))
-        whole = ops.subtract(1.0, ops.power(self.beta_1, step))
-        self._corrected_rate = ops.divide(ops.multiply(learning_rate, root), whole)
+    def before_updates(self) -> None:
+        self._rate = None
+
+    def _corrected_rate(self, learning_rate: Tensor) -> Tensor:
+        """rate * sqrt(1 - beta_2**t) / (1 - beta_1**t): once a step, with the first variable."""
+        if self._rate is None:
+            step = ops.cast(ops.add(self.iterations, 1), "float32")
+            root = ops.sqrt(ops.subtract(1.0, ops.power(self.beta_2, step)))
+            whole = ops.subtract(1.0, ops.power(self.beta_1, step))
+            self._rate = ops.divide(ops.multiply(learning_rate, root), whole)
+        return self._rate
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
+        rate = self._corrected_rate(learning_rate)
         first, second = self._slots_of[variable]
         m = self._approach(first, gradient, 1 - self.beta_1)
         v = self._approach(second, ops.square(gradient), 1 - self.beta_2)
         if self.amsgrad:
             largest = self._largest[variable]
             v = self.assign(largest, ops.maximum(largest, v))
-        step = ops.divide(ops.multiply(m, self._corrected_rate), ops.add(ops.sqrt(v), self.epsilon))
+        step = ops.divide(ops.multiply(m, rate), ops.add(ops.sqrt(v), self.epsilon))
         self.assign(variable, ops.subtract(variable, step))
 
     def _approach(self, slot: Variable, value: Tensor, by: float) -> Tensor:

@@ -128,7 +128,7 @@ class Nadam(Slotted):
     def _momentum_at(self, step: Tensor) -> Tensor:
         return ops.multiply(self.beta_1, 1.0 - 0.5 * ops.power(0.96, step))
 
-    def before_updates(self, learning_rate: Tensor) -> None:
+    def before_updates(self) -> None:
         self.assign(self._product, ops.multiply(self._product, self._momentum_at(self.step())))
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:

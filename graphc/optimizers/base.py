@@ -214,7 +214,7 @@ class Optimizer:
         """Assigns the variable (and its slots) their values after this step."""
         raise TypeError(f"{type(self).__name__} must define update_step")
 
-    def before_updates(self, learning_rate: Tensor) -> None:
+    def before_updates(self) -> None:
         """Traces what is done once a step, before all variables' updates."""
 
     def exclude_from_weight_decay(
@@ -256,7 +256,7 @@ class Optimizer:
         else:
             rate = ops.convert_to_tensor(self._learning_rate)
         gradients = self._clipped(gradients)
-        self.before_updates(rate)
+        self.before_updates()
         for gradient, variable in zip(gradients, variables, strict=True):
             with current().scope(current().layer_of(variable), "update"):
                 if self.weight_decay is not None and self._decays(variable):
