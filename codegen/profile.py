@@ -55,19 +55,19 @@ class ProfilingWorker(Worker):
     """The steps, with a clock."""
 
     def emit(self) -> ir.Function:
-        """Fills the function in."""
+        """The function, made with those that it calls."""
         self.slots = {node: at for at, node in enumerate(measured(self.graph))}
-        self.clock = emit_clock(self.program.module, self.e.target)
-        self.last = self.e.ir.alloca(I64)
+        self.clock = emit_clock(self.program.module, self.target)
         return super().emit()
 
-    def _step(self, step: ir.Value, row: ir.Value, batch_size: ir.Value) -> None:
+    def begin(self) -> None:
+        """Finds the thread's counters, and starts the clock."""
         e = self.e
         _, columns = self.graph[COUNTERS].tensor.shape
         own = e.mul(self.thread, columns)
         self.counters = e.address(self.bases[COUNTERS], "i64", own)
+        self.last = e.ir.alloca(I64)
         e.ir.store(e.ir.call(self.clock, []), self.last)
-        super()._step(step, row, batch_size)
 
     def done(self, kernel: Node | None) -> None:
         """Adds the time since the last call to the kernel's counter."""

@@ -11,29 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
-from graphc.ir.ops import CONTRACTIONS, KERNELS
+from graphc.ir.ops import KERNELS
 from graphc.ir.place import Place, arena_size, own_arena, place_of, round_up
 from graphc.ir.scan import parts, stacked
-from graphc.ir.text import to_text
 from graphc.ir.types import Dim, Size, TensorType, product
 
 from .builder import I1, I64, PTR, Emitter, i64
-from .contraction import contraction_scratch, emit_contraction, plan_contraction
-from .elementwise import Unsupported
-from .loops import emit_columns, emit_loop
-from .rows import emit_rows, rows_scratch
-from .scatter import emit_scatter
+from .kernels import Kernels
 from .target import Target
 from .threads import ARGUMENTS, PARAMETERS, THREADS, emit_barrier, emit_entry, emit_wait, word
-from .values import Body
 
 BATCH = "batch"
 PARAMETER_NAMES = ("threads", "steps", "rows", "batch")
 ENTRY = "graphc_run"
+# Kernels that one of a worker's functions calls.
+CALLS = 64
 
 
 @dataclass
@@ -81,7 +78,7 @@ def generate(graph: Graph, target: Target, worker: type[Worker] | None = None) -
     """
     program = describe(graph)
     module = program.module
-    kernels = _Kernels(module, target, [BATCH, *program.symbols])
+    kernels = Kernels(module, target, [BATCH, *program.symbols])
     functions = _functions(graph, kernels)
     program.functions = {node.name: function.name for node, function in functions.items()}
     program.scratch = round_up(kernels.scratch)
@@ -92,7 +89,7 @@ def generate(graph: Graph, target: Target, worker: type[Worker] | None = None) -
     return program
 
 
-def _functions(graph: Graph, kernels: _Kernels) -> dict[Node, ir.Function]:
+def _functions(graph: Graph, kernels: Kernels) -> dict[Node, ir.Function]:
     """The function of each fused node, in scans' bodies too."""
     functions: dict[Node, ir.Function] = {}
     for node in graph.nodes():
@@ -103,149 +100,91 @@ def _functions(graph: Graph, kernels: _Kernels) -> dict[Node, ir.Function]:
     return functions
 
 
-class _Kernels:
-    """Kernel functions, one for all fused nodes that are alike."""
-
-    def __init__(self, module: ir.Module, target: Target, symbols: list[str]) -> None:
-        self.module, self.target, self.symbols = module, target, symbols
-        self.made: dict[str, ir.Function] = {}
-        self.scratch = 0
-
-    def function(self, graph: Graph, node: Node) -> ir.Function:
-        """kernel(thread, threads, scratch, symbols ..., operands ..., results ...)."""
-        aliased = _aliased(graph, node)
-        key = f"{node.attrs['kind']} {aliased} {_canonical(node)}"
-        if key not in self.made:
-            self.made[key] = self._emit(node, aliased)
-        return self.made[key]
-
-    def _emit(self, node: Node, aliased: set[int]) -> ir.Function:
-        graph = node.attrs["body"]
-        assert isinstance(graph, Graph)
-        inputs, results = graph.inputs(), list(graph.outputs)
-        count = len(inputs) + len(results)
-        signature = ir.FunctionType(
-            ir.VoidType(), [I64, I64, PTR] + [I64] * len(self.symbols) + [PTR] * count
-        )
-        # Nodes of a loop's body may have the names of nodes around it.
-        name = self.module.get_unique_name(node.name)
-        function = ir.Function(self.module, signature, name)
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-        thread, threads, scratch, *rest = function.args
-        symbols = dict(zip(self.symbols, rest, strict=False))
-        pointers = rest[len(self.symbols) :]
-        for at, pointer in enumerate(pointers):
-            if at not in aliased:
-                pointer.add_attribute("noalias")
-        e = Emitter(function, self.target, symbols)
-        body = Body(
-            graph,
-            dict(zip(inputs, pointers, strict=False)),
-            dict(zip(results, pointers[len(inputs) :], strict=True)),
-        )
-        try:
-            self._fill(str(node.attrs["kind"]), e, body, thread, threads, scratch)
-        except Unsupported as error:
-            where = f" of layer {node.scope.layer!r}" if node.scope.layer else ""
-            raise Unsupported(f"kernel {node.name}{where}: {error}") from None
-        e.ir.ret_void()
-        return function
-
-    def _fill(
-        self, kind: str, e: Emitter, body: Body, thread: ir.Value, threads: ir.Value,
-        scratch: ir.Value,
-    ) -> None:  # fmt: skip
-        if kind == "loop":
-            emit_loop(e, body, thread, threads)
-        elif kind == "columns":
-            emit_columns(e, body, thread, threads)
-        elif kind == "scatter":
-            emit_scatter(e, body, thread, threads)
-        elif kind == "rows":
-            self.scratch = max(self.scratch, rows_scratch(body, self.target.lanes))
-            emit_rows(e, body, thread, threads, scratch)
-        else:
-            node = next(n for n in body.nodes if n.op in CONTRACTIONS)
-            plan = plan_contraction(body, node, self.target)
-            self.scratch = max(self.scratch, contraction_scratch(plan, self.target))
-            emit_contraction(e, body, node, thread, threads, scratch)
-
-
-def _aliased(graph: Graph, node: Node) -> set[int]:
-    """Positions among operands and results of those whose memory another one shares."""
-    items = sorted(graph.users(node), key=lambda item: item.attrs["index"])
-    operands = [str(o.attrs["place"]) for o in graph.operands(node)]
-    places = operands + [str(i.attrs["place"]) for i in items]
-    written = set(places[len(operands) :])
-    return {at for at, place in enumerate(places) if place in written and places.count(place) > 1}
-
-
-def _canonical(node: Node) -> str:
-    """A body's text without the names and scopes that do not matter to its code."""
-    body = node.attrs["body"]
-    assert isinstance(body, Graph)
-    number: dict[Node, int] = {}
-    lines = []
-    for at, inner in enumerate([*body.inputs(), *(n for n in body.nodes() if n.op != "input")]):
-        number[inner] = at
-        attrs = " ".join(
-            f"{k}={to_text(v) if isinstance(v, Graph) else repr(v)}" for k, v in inner.attrs.items()
-        )
-        operands = [number[o] for o in body.operands(inner)]
-        lines.append(f"{inner.op} {operands} {attrs} {inner.type}")
-    return "\n".join([*lines, str([number[o] for o in body.outputs.values()])])
+def _scheduled(graph: Graph) -> list[Node]:
+    """A graph's kernels and scans in order."""
+    return [n for n in graph.nodes() if n.op in KERNELS]
 
 
 class Worker:
-    """worker(control, thread): the steps, each a run through the kernels."""
+    """worker(control, thread): the steps, each a run through the kernels.
+
+    A step's calls are spread over functions of a few dozen: LLVM's register allocator takes a time
+    that grows faster than the function it works on.
+    """
 
     def __init__(
         self, graph: Graph, program: Program, target: Target, barrier: ir.Function,
         functions: dict[Node, ir.Function],
     ) -> None:  # fmt: skip
-        self.graph, self.program, self.barrier = graph, program, barrier
-        self.functions = functions
-        signature = ir.FunctionType(ir.VoidType(), [PTR, I64])
-        self.function = ir.Function(program.module, signature, "worker")
-        self.function.linkage = "internal"
-        self.e = Emitter(self.function, target, {})
+        self.graph, self.program, self.target = graph, program, target
+        self.barrier, self.functions = barrier, functions
 
     def emit(self) -> ir.Function:
-        """Fills the function in."""
+        """The function, made with those that it calls."""
+        nodes = _scheduled(self.graph)
+        parts = [
+            self._part(number, nodes[at : at + CALLS], nodes[at + CALLS : at + CALLS + 1])
+            for number, at in enumerate(range(0, len(nodes), CALLS))
+        ]
+        function = self._function("worker", PTR, I64)
+        control, thread = function.args
+        with self.e.loop(i64(0), self._parameters(control)[1], 1) as (step, _, _):
+            for part in parts:
+                self.e.ir.call(part, [control, thread, step])
+        self.e.ir.ret_void()
+        return function
+
+    def _function(self, name: str, *arguments: ir.Type) -> ir.Function:
+        """A new function of the module, with what emits its code."""
+        function = ir.Function(self.program.module, ir.FunctionType(ir.VoidType(), arguments), name)
+        function.linkage = "internal"
+        self.e = Emitter(function, self.target, {})
+        return function
+
+    def _parameters(self, control: ir.Value) -> list[ir.Value]:
+        """Threads (asked for), steps, rows, batch size, and the other symbols' values."""
+        e = self.e
+        base = self._shared(control, PARAMETERS)
+        count = len(PARAMETER_NAMES) + len(self.program.symbols)
+        return [e.ir.load(e.address(base, "i64", i64(at)), typ=I64) for at in range(count)]
+
+    def _shared(self, control: ir.Value, at: int) -> ir.Value:
+        """An address in the control block."""
+        return self.e.ir.inttoptr(self.e.ir.load(word(self.e, control, at), typ=I64), PTR)
+
+    def _part(self, number: int, nodes: list[Node], after: list[Node]) -> ir.Function:
+        """worker.N(control, thread, step): some of a step's kernels, `after` behind them."""
+        function = self._function(f"worker.{number}", PTR, I64, I64)
+        self.control, self.thread, step = function.args
         e, program = self.e, self.program
-        self.control, self.thread = self.function.args
-        arguments, parameters = (
-            e.ir.inttoptr(e.ir.load(word(e, self.control, at), typ=I64), PTR)
-            for at in (ARGUMENTS, PARAMETERS)
-        )
-        self.threads, steps, rows, batch_size, *others = (
-            e.ir.load(e.address(parameters, "i64", i64(at)), typ=I64)
-            for at in range(len(PARAMETER_NAMES) + len(program.symbols))
-        )
+        _, _, rows, batch_size, *others = self._parameters(self.control)
         # The threads that were started may be fewer than were asked for.
         self.threads = e.ir.load(word(e, self.control, THREADS), typ=I64)
-        self.bases = _Bases(e, arguments, [*program.arguments, ""])
-        with e.loop(i64(0), steps, 1) as (step, _, _):
-            row = e.mul(step, batch_size)
-            e.symbols = dict(zip(program.symbols, others, strict=True))
-            e.symbols[BATCH] = e.minimum(batch_size, e.sub(rows, row))
-            self._step(step, row, batch_size)
-        e.ir.ret_void()
-        return self.function
-
-    def _step(self, step: ir.Value, row: ir.Value, batch_size: ir.Value) -> None:
-        e, arena = self.e, self.bases[""]
+        self.bases = _Bases(e, self._shared(self.control, ARGUMENTS), [*program.arguments, ""])
+        row = e.mul(step, batch_size)
+        e.symbols = dict(zip(program.symbols, others, strict=True))
+        e.symbols[BATCH] = e.minimum(batch_size, e.sub(rows, row))
         # Offsets are those of a whole batch, also in the last step, which needs no more.
         self.sizes = {**e.symbols, BATCH: batch_size}
-        end = e.address(arena, "u8", self._sum(self.program.arena))
-        self.scratch = e.address(end, "u8", e.mul(self.thread, self.program.scratch))
-        self._run(self.graph, lambda name: self._argument(name, step, row), arena)
+        arena = self.bases[""]
+        end = e.address(arena, "u8", self._sum(program.arena))
+        self.scratch = e.address(end, "u8", e.mul(self.thread, program.scratch))
+        self.begin()
+        self._run(self.graph, nodes, after, lambda name: self._argument(name, step, row), arena)
+        e.ir.ret_void()
+        return function
 
-    def _run(self, graph: Graph, argument: Callable[[str], ir.Value], arena: ir.Value) -> None:
-        """A graph's kernels, phase by phase, with a barrier behind each.
+    def begin(self) -> None:
+        """For subclasses: a function with some of a step's kernels begins here."""
+
+    def _run(
+        self, graph: Graph, nodes: list[Node], after: list[Node],
+        argument: Callable[[str], ir.Value], arena: ir.Value,
+    ) -> None:  # fmt: skip
+        """Some of a graph's kernels, phase by phase, with a barrier behind each.
 
         Args:
+            after: the kernel behind them, if there is one.
             argument: gives an argument's address, made where it is used: thousands of them that
                 live through all of a large program take LLVM's register allocator minutes.
         """
@@ -258,23 +197,19 @@ class Worker:
                 return argument(place.argument)
             return e.address(arena, "u8", self._sum(place.offset))
 
-        nodes = [n for n in graph.nodes() if n.op in KERNELS]
-        phase = nodes[0].attrs["phase"] if nodes else 0
-        for node in nodes:
-            if node.attrs["phase"] != phase:
-                self._meet()
-                phase = node.attrs["phase"]
+        for node, following in zip_longest(nodes, [*nodes[1:], *after]):
             operands = [address(o) for o in graph.operands(node)]
             items = {i.attrs["index"]: i for i in graph.users(node)}
             results = [address(items[at]) for at in range(len(items))]
             if node.op == "scan":
                 inner = e.address(arena, "u8", self._sum(own_arena(graph)))
                 self._scan(node, operands, results, inner)
-                continue
-            common = [self.thread, self.threads, self.scratch, *symbols]
-            e.ir.call(self.functions[node], [*common, *operands, *results])
-            self.done(node)
-        self._meet()
+            else:
+                common = [self.thread, self.threads, self.scratch, *symbols]
+                e.ir.call(self.functions[node], [*common, *operands, *results])
+                self.done(node)
+            if following is None or following.attrs["phase"] != node.attrs["phase"]:
+                self._meet()
 
     def _meet(self) -> None:
         """The barrier."""
@@ -312,7 +247,7 @@ class Worker:
                 name: e.address(base, type_.dtype, e.mul(at, e.dim(type_.elements)))
                 for name, base, type_ in moving
             }
-            self._run(body, (fixed | here).__getitem__, arena)
+            self._run(body, _scheduled(body), [], (fixed | here).__getitem__, arena)
 
     def _copy(self, source: ir.Value, target: ir.Value, type_: TensorType) -> None:
         """Copies a value, each thread its share."""

@@ -67,12 +67,14 @@ def legalize(graph: Graph) -> Graph:
     new: dict[Node, Node] = {}
     for node in graph.nodes():
         new[node] = legalizer.node(node, [new[o] for o in graph.operands(node)])
+    taken: set[Node] = set()
     for name, node in graph.outputs.items():
         target = new[node]
         legalizer.builder.scope = node.scope
         alone = target.op != "input" and not is_free(result, target) and not is_view(result, target)
-        if not alone or target in result.outputs.values():
+        if not alone or target in taken:
             target = legalizer.builder.node("copy", target)
+        taken.add(target)
         result.outputs[name] = target
     return result
 

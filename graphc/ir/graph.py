@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import networkx as nx
@@ -12,6 +13,8 @@ import networkx as nx
 from .types import NodeType, Size, TensorType
 
 _origins = itertools.count(1)
+
+_Edges = dict["Node", dict["Node", dict[int, object]]]
 
 # Their kinds are declared op by op in ops.py, and checked by the verifier.
 Attributes = dict[str, Any]
@@ -58,6 +61,10 @@ class Node:
         return f"%{self.name}"
 
 
+_creation = attrgetter("index")
+_position = itemgetter(0)
+
+
 class Graph:
     """A pure program over tensors: a DAG whose sources are inputs and constants.
 
@@ -68,6 +75,10 @@ class Graph:
     def __init__(self, name: str = "graph") -> None:
         self.name = name
         self.nx = nx.MultiDiGraph()
+        # networkx's own dictionaries, {node: {neighbour: {position: data}}}: its views of them make
+        # several objects a query, which took a third of the passes' time.
+        self._into: _Edges = self.nx._pred
+        self._out: _Edges = self.nx._succ
         self.outputs: dict[str, Node] = {}
         self._by_name: dict[str, Node] = {}
         self._counter = itertools.count()
@@ -93,10 +104,10 @@ class Graph:
         elif name in self._by_name:
             raise GraphError(f"%{name}: the name is taken by another node")
         if not scope.origin:
-            scope = replace(scope, origin=next(_origins))
+            scope = Scope(scope.layer, scope.phase, scope.where, next(_origins))
         node = Node(name, op, attrs or {}, type, scope, index)
         for operand in operands:
-            if operand not in self.nx:
+            if operand not in self._into:
                 raise GraphError(f"%{name}: operand {operand} is not a node of this graph")
         self.nx.add_node(node)
         self._by_name[name] = node
@@ -126,14 +137,14 @@ class Graph:
 
     def operands(self, node: Node) -> list[Node]:
         """The node's operands in order of position."""
-        edges = [(key, source) for source, _, key in self.nx.in_edges(node, keys=True)]
+        edges = [(at, source) for source, ats in self._into[node].items() for at in ats]
         if len(edges) > 1:
-            edges.sort(key=lambda edge: edge[0])
+            edges.sort(key=_position)
         return [source for _, source in edges]
 
     def users(self, node: Node) -> list[Node]:
         """The nodes that read this one, each once, in order of creation."""
-        return sorted(self.nx.successors(node), key=lambda user: user.index)
+        return sorted(self._out[node], key=_creation)
 
     def nodes(self) -> list[Node]:
         """All nodes, operands before users, otherwise in order of creation.
@@ -141,8 +152,11 @@ class Graph:
         Raises:
             GraphError: when the graph has a cycle, naming the nodes on it.
         """
+        # A graph that only `add` made is in that order already.
+        if all(o.index < node.index for node, operands in self._into.items() for o in operands):
+            return list(self._into)
         try:
-            return list(nx.lexicographical_topological_sort(self.nx, key=lambda n: n.index))
+            return list(nx.lexicographical_topological_sort(self.nx, key=_creation))
         except nx.NetworkXUnfeasible:
             cycle = " -> ".join(str(u) for u, *_ in nx.find_cycle(self.nx))
             raise GraphError(f"the graph has a cycle: {cycle}") from None
@@ -150,7 +164,7 @@ class Graph:
     def inputs(self, role: str | None = None) -> list[Node]:
         """The input nodes (of one role), in order of creation."""
         found = (n for n in self.nx if n.op == "input" and role in (None, n.attrs["role"]))
-        return sorted(found, key=lambda node: node.index)
+        return sorted(found, key=_creation)
 
     def live(self) -> set[Node]:
         """The nodes that some output depends on."""
@@ -160,7 +174,7 @@ class Graph:
             node = stack.pop()
             if node not in alive:
                 alive.add(node)
-                stack.extend(self.nx.predecessors(node))
+                stack.extend(self._into[node])
         return alive
 
     def symbols(self) -> list[str]:

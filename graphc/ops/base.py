@@ -101,11 +101,11 @@ def align(*values: TensorLike) -> list[Tensor]:
         dtypes += ["bool" if isinstance(v, bool) else "i32" for v in numbers]
     dtype = common_dtype(dtypes)
     whole = [
-        convert_to_tensor(v, dtype) if t is None else cast(t, dtype)
+        convert_to_tensor(v, dtype) if t is None else t if t.type.dtype == dtype else cast(t, dtype)
         for v, t in zip(values, tensors, strict=True)
     ]
     shape = functools.reduce(broadcast_shapes, (t.shape for t in whole))
-    return [broadcast_to(t, shape) for t in whole]
+    return [t if t.shape == shape else broadcast_to(t, shape) for t in whole]
 
 
 def broadcast_shapes(a: Shape, b: Shape) -> Shape:

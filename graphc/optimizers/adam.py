@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphc import ops
-from graphc.trace import Tensor, Variable, current
+from graphc.trace import Tensor, Variable
 
 from .base import Optimizer, fraction
 
@@ -39,6 +39,7 @@ class Adam(Optimizer):
         self.amsgrad = amsgrad
         self._slots_of: dict[Variable, tuple[Variable, Variable]] = {}
         self._largest: dict[Variable, Variable] = {}
+        self._rate: Tensor | None = None
 
     def build(self, variables: Sequence[Variable]) -> None:
         super().build(variables)
@@ -47,13 +48,17 @@ class Adam(Optimizer):
         if self.amsgrad:
             self._largest = {v: self.add_slot(v, "velocity_hat") for v in variables}
 
+    def before_updates(self) -> None:
+        self._rate = None
+
     def _corrected_rate(self, learning_rate: Tensor) -> Tensor:
-        """rate * sqrt(1 - beta_2**t) / (1 - beta_1**t): once a step, for all variables."""
-        with current().scope("", "update"):
+        """rate * sqrt(1 - beta_2**t) / (1 - beta_1**t): once a step, with the first variable."""
+        if self._rate is None:
             step = ops.cast(ops.add(self.iterations, 1), "float32")
             root = ops.sqrt(ops.subtract(1.0, ops.power(self.beta_2, step)))
             whole = ops.subtract(1.0, ops.power(self.beta_1, step))
-            return ops.divide(ops.multiply(learning_rate, root), whole)
+            self._rate = ops.divide(ops.multiply(learning_rate, root), whole)
+        return self._rate
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         rate = self._corrected_rate(learning_rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Mapping
 
@@ -14,6 +15,7 @@ from native import Native, check_against_interpreter, steps_in_interpreter, targ
 from random_graphs import Choice, random_graph
 
 from graphc import compiler
+from graphc.codegen import program
 from graphc.codegen.elementwise import Unsupported
 from graphc.codegen.program import generate
 from graphc.codegen.target import Target, detect
@@ -66,6 +68,31 @@ def test_many_steps_in_a_call(target: Target) -> None:
                 np.testing.assert_allclose(shaped, value, 1e-4, 1e-5, err_msg=name)
             bits.add(b"".join(value.tobytes() for value in found.values()))
         assert len(bits) == 1
+
+
+@each_target
+@pytest.mark.parametrize("calls", [1, 2, 3])
+def test_steps_spread_over_functions(
+    target: Target, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many kernels one function calls, barriers and results are the same."""
+    feeds = examples(TRAINING, 10, {"batch": 10})
+
+    def run() -> tuple[dict[str, Array], str]:
+        native = Native(TRAINING, target)
+        found = native.run(feeds, {"batch": 4}, threads=3, steps=3, rows=10)
+        return found, str(native.program.code.generated.module)
+
+    whole, text = run()
+    monkeypatch.setenv("GRAPHC_CACHE", "off")
+    monkeypatch.setattr(program, "CALLS", calls)
+    parts, split = run()
+    scheduled = [n for n in stages(TRAINING)["memory"].nodes() if n.op == "fused"]
+    assert text.count('@"worker.') == 2  # a definition and a call
+    assert split.count('@"worker.') == 2 * -(-len(scheduled) // calls)
+    assert split.count('call void @"barrier"') == text.count('call void @"barrier"')
+    for name, value in whole.items():
+        assert parts[name].tobytes() == value.tobytes(), name
 
 
 @each_target
@@ -181,17 +208,50 @@ def test_states_that_depend_on_each_other(target: Target, step: object) -> None:
         np.testing.assert_allclose(found[name], twice[name], rtol=1e-4, atol=1e-4)
 
 
-def test_alike_kernels_are_emitted_once() -> None:
-    def layers(b: Builder, x: Node, *weights: Node) -> Node:
+def layers_of_8(count: int) -> Graph:
+    """Products with weights, one after the other, each followed by tanh."""
+
+    def function(b: Builder, x: Node, *weights: Node) -> Node:
         for w in weights:
             x = b.node("tanh", b.node("matmul", x, w, transpose_a=False, transpose_b=False))
         return x
 
-    graph = build(layers, "f32[batch, 8]", *["f32[8, 8]"] * 6)
-    planned = stages(graph)["memory"]
+    return build(function, "f32[batch, 8]", *["f32[8, 8]"] * count)
+
+
+def test_alike_kernels_are_emitted_once() -> None:
+    planned = stages(layers_of_8(6))["memory"]
     assert len(kernels(planned)) == 6
     module = str(generate(planned, detect()).module)
     assert module.count('define internal void @"contraction.') == 1
+
+
+def test_functions_stay_small() -> None:
+    """What allocates registers takes a time that grows faster than its function."""
+    planned = stages(layers_of_8(150))["memory"]
+    module = generate(planned, detect()).module
+    sizes = {f.name: sum(len(b.instructions) for b in f.blocks) for f in module.functions}
+    parts = [size for name, size in sizes.items() if name.startswith("worker.")]
+    assert len(parts) == -(-150 // program.CALLS)
+    assert max(parts) < 15 * program.CALLS
+    assert sizes["worker"] < 10 * len(parts) + 20
+
+
+def test_the_collector_runs_again_after_compiling() -> None:
+    graph = build(lambda b, x: b.node("tanh", x), "f32[3]")
+    assert gc.isenabled()
+    Native(graph)
+    assert gc.isenabled()
+    with pytest.raises(AttributeError), compiler._collector_paused():
+        assert not gc.isenabled()
+        raise AttributeError
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        Native(graph)
+        assert not gc.isenabled()  # as the caller had it
+    finally:
+        gc.enable()
 
 
 def test_a_program_without_kernels() -> None:
