@@ -195,7 +195,20 @@ class Optimizer:
             ValueError: when number or shapes differ; then nothing is changed.
         """
         values = [store[str(at)] for at in range(len(store))]
-        assign_all(f"optimizer {self.name!r}", self.variables, values)
+        variables = self.kept_in(len(store)) or self.variables
+        assign_all(f"optimizer {self.name!r}", variables, values)
+
+    def kept_in(self, count: int) -> list[Variable]:
+        """Which variables a saved state of so many arrays has; none if it is another optimizer's.
+
+        One that was saved before its first step may have no slots yet: where there was no step
+        here either, they have their first values, and are left so.
+        """
+        own = self.variables
+        before = own[: len(own) - len(self._slots)]
+        if count == len(before) and not self._iterations.value:
+            return before
+        return own if count == len(own) else []
 
     def add_slot(self, variable: Variable, name: str, value: float = 0.0) -> Variable:
         """A value of a variable's shape."""

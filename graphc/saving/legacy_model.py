@@ -145,13 +145,13 @@ def _read_optimizer(model: Any, contents: Contents) -> None:
     group = "optimizer_weights"
     names = names_of(contents, group, "weight_names")
     model.optimizer.prepare(model.trainable_weights)
-    own = model.optimizer.variables
-    if len(names) == len(own):
+    own = model.optimizer.kept_in(len(names))
+    if own:
         paths = [f"{group}/{name}" for name in names]
         read_arrays(f"optimizer {model.optimizer.name!r}", own, contents, paths)
     elif names:
         warnings.warn(
             f"{contents.source}: the state of optimizer {model.optimizer.name!r} is not read: it "
-            f"has {len(own)} variables, the file {len(names)}",
+            f"has {len(model.optimizer.variables)} variables, the file {len(names)}",
             stacklevel=4,
         )

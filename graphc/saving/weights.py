@@ -217,7 +217,7 @@ def _read_optimizer(model: Any, store: Store) -> list[str]:
     optimizer = model.optimizer
     if len(store) > len(optimizer.variables):
         optimizer.prepare(model.trainable_weights)
-    if len(store) == len(optimizer.variables):
+    if optimizer.kept_in(len(store)):
         return _read(optimizer, store)
     if store:
         warnings.warn(
