@@ -41,6 +41,7 @@ def curves(history: Mapping[str, list[Any]], names: Sequence[str] | None, owner:
                 epochs = range(1, len(values) + 1)
                 axes.plot(epochs, values, label=curve, marker="." if len(values) < 30 else "")
         axes.set(title=name, xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
     return figure

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphc import layers, models, stages, utils
+from graphc import compiler, layers, models, stages, utils
 from graphc.__main__ import main
 from graphc.ir.text import parse, to_text
 
@@ -40,9 +40,8 @@ def model() -> models.Sequential:
 
 
 def test_every_stage_has_a_text_and_graphs_parse_back(model: models.Sequential) -> None:
-    names = "traced forward gradient update simplify fuse schedule memory llvm llvm-opt asm"
     ((_, program),) = [("train", model.program("train", _data()))]
-    assert list(program.stages) == names.split()
+    assert list(program.stages) == STAGES
     for stage in program.stages.values():
         text = model.dump(stage.name)
         assert text == stage.text() and stage.seconds >= 0
@@ -113,6 +112,42 @@ def test_dumping_everything_changes_no_bits(
     files = sorted(path.name for path in folder.iterdir())
     assert files[0] == "00-traced.txt" and files[-1] == "10-asm.s" and len(files) == 11
     assert capsys.readouterr().out.count("-train: ") == 11
+
+
+STAGES = [
+    "traced",
+    "forward",
+    "gradient",
+    "update",
+    "simplify",
+    "fuse",
+    "schedule",
+    "memory",
+    "llvm",
+    "llvm-opt",
+    "asm",
+]
+
+
+@pytest.mark.parametrize("fails", ["gradient", "fuse", "memory", "llvm", "llvm-opt"])
+def test_what_there_is_is_dumped_when_a_stage_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("as a bug would")
+
+    place = {
+        "gradient": (compiler, "gradient"), "fuse": (compiler, "fuse"),
+        "memory": (compiler, "plan_memory"), "llvm": (stages, "generate"),
+        "llvm-opt": (compiler.jit, "load_graph"),
+    }  # fmt: skip
+    monkeypatch.setattr(*place[fails], fail)
+    monkeypatch.setenv(stages.VARIABLE, str(tmp_path))
+    with pytest.raises(RuntimeError, match="as a bug would"):
+        tiny().program("train", _data())
+    (folder,) = tmp_path.iterdir()
+    written = [path.stem.partition("-")[2] for path in sorted(folder.iterdir())]
+    assert written == STAGES[: STAGES.index(fails)]
 
 
 def test_dump_and_opt_on_the_command_line(
