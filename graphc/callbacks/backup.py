@@ -25,6 +25,9 @@ class BackupAndRestore(Callback):
 
     It is called after the other callbacks of a run, wherever it stands among them.
 
+    Processes that run the same script side by side may have one folder: each file in it is whole,
+    and of one of them, from which the others too may go on.
+
     Args:
         backup_dir: folder for the backup, made when needed, and for nothing else.
         save_freq: "epoch" (default), or a number of batches.
@@ -57,6 +60,7 @@ class BackupAndRestore(Callback):
         self.others: list[Callback] = []  # the other callbacks of the run
         self._first: dict[str, dict[str, Any]] = {}  # their states when it began, by name
         self._note: dict[str, Any] = {}  # what the run goes on from
+        self._saved: tuple[int, int] | None = None  # which file this run wrote last
         self._epoch = 0
         self._shuffles = 0  # before this epoch
         self._batches = 0
@@ -69,6 +73,7 @@ class BackupAndRestore(Callback):
                 f"BackupAndRestore: model {self.model.name!r} must be built before fit: give its "
                 "first layer an input_shape, or call it on data"
             )
+        self._saved = None
         self._first = {name: copy.deepcopy(_state(other)) for name, other in self._named().items()}
         self._note = self._restored()
         if self._note:
@@ -95,6 +100,8 @@ class BackupAndRestore(Callback):
                 for name, other in self._named().items():
                     vars(other).update(note["others"].get(name, {}))
                 return note
+            except FileNotFoundError:  # another process has ended, and deleted it
+                continue
             except ValueError:
                 if path is there[-1]:
                     raise
@@ -118,9 +125,6 @@ class BackupAndRestore(Callback):
             self._save(epoch + 1, 0, self.model.shuffles, None)
 
     def _save(self, epoch: int, batches: int, shuffles: int, logs: Logs | None) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        if self.double_checkpoint and self._path.exists():
-            os.replace(self._path, self._before)
         changed = {}
         for name, other in self._named().items():
             first = self._first[name]
@@ -129,14 +133,38 @@ class BackupAndRestore(Callback):
             "epoch": epoch, "batches": batches, "shuffles": shuffles, "logs": logs or {},
             "others": changed, "stopped": self.model.stop_training,
         }  # fmt: skip
-        self.model.save_training_state(self._path, note)
+        if self.double_checkpoint:
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self._path, self._before)
+        self._write(note)
+        self._saved = self._latest()
+
+    def _write(self, note: dict[str, Any]) -> None:
+        while True:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                return self.model.save_training_state(self._path, note)  # type: ignore[no-any-return]
+            except FileNotFoundError:
+                if self._path.parent.exists():
+                    raise
+                # Another process has ended just now, and taken the folder away.
+
+    def _latest(self) -> tuple[int, int] | None:
+        """Which file the last backup is, of this process or of another one."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        if self.delete_checkpoint:
-            for path in (self._path, self._before):
-                path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # there is something else in it
-                self._path.parent.rmdir()
+        others = self._saved is not None and self._latest() not in (None, self._saved)
+        if not self.delete_checkpoint or others:
+            return
+        for path in (self._path, self._before):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there is something else in it
+            self._path.parent.rmdir()
 
 
 def _state(callback: Callback) -> dict[str, Any]:

@@ -115,18 +115,9 @@ def test_dumping_everything_changes_no_bits(
 
 
 STAGES = [
-    "traced",
-    "forward",
-    "gradient",
-    "update",
-    "simplify",
-    "fuse",
-    "schedule",
-    "memory",
-    "llvm",
-    "llvm-opt",
-    "asm",
-]
+    "traced", "forward", "gradient", "update", "simplify", "fuse", "schedule", "memory", "llvm",
+    "llvm-opt", "asm",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("fails", ["gradient", "fuse", "memory", "llvm", "llvm-opt"])
