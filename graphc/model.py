@@ -55,6 +55,7 @@ class Model(Trainer):
             self._connect(inputs, outputs)
 
     chained: ClassVar[bool] = False  # whether the layers are a chain: Sequential
+    default_training: ClassVar[bool | None] = None
     functional = False  # whether it is a graph of layers, not only a chain
 
     def _connect(self, inputs: Any, outputs: Any) -> None:
