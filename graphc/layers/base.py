@@ -210,7 +210,8 @@ class Layer(Configured):
         Raises:
             ValueError: when number or shapes differ; then no weight is changed.
         """
-        values = [store[str(at)] for at in range(len(store))]
+        read = getattr(store, "stored", store.__getitem__)  # a file's need not be read at once
+        values = [read(str(at)) for at in range(len(store))]
         assign_all(f"layer {self.name!r}", self._own_in_order, values)
 
     def count_params(self) -> int:

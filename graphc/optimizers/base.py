@@ -194,7 +194,8 @@ class Optimizer:
         Raises:
             ValueError: when number or shapes differ; then nothing is changed.
         """
-        values = [store[str(at)] for at in range(len(store))]
+        read = getattr(store, "stored", store.__getitem__)  # a file's need not be read at once
+        values = [read(str(at)) for at in range(len(store))]
         variables = self.kept_in(len(store)) or self.variables
         assign_all(f"optimizer {self.name!r}", variables, values)
 

@@ -56,7 +56,7 @@ def test_an_optimizer_that_made_no_step_comes_back(tmp_path: Path) -> None:
     assert float(loaded.optimizer.learning_rate) == 0.5
     histories = [m.fit(X, Y, 4, 2, 0, shuffle=False).history for m in (model, loaded)]
     assert histories[0] == histories[1]
-    with pytest.warns(UserWarning, match="state of optimizer 'adam' is not read"):
+    with pytest.warns(UserWarning, match="state of optimizer 'adam.*' is not read"):
         loaded.load_weights(path)  # whose momentum is not that of a file before any step
 
 
