@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphc import constraints, initializers, ops, regularizers
-from graphc.budget import claim
+from graphc.budget import claim, claim_call
 from graphc.dtype_policy import checked_policy
 from graphc.eager import compute
 from graphc.ir.types import TensorType
@@ -56,6 +56,10 @@ class Layer(Configured):
         **kwargs: Any,
     ) -> None:
         self.dtype_policy = checked_policy(type(self).__name__, dtype)
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(
+                f"{type(self).__name__}: name must be a string without '/', got {name!r}"
+            )
         self.name = name or automatic_name(type(self).__name__)
         self.trainable = trainable
         self.dtype = self.dtype_policy.name
@@ -254,6 +258,7 @@ class Layer(Configured):
 
     def trace_call(self, args: tuple[Any, ...], kwargs: dict[str, Any], where: str) -> Any:
         """Adds the call's nodes to the current trace."""
+        claim_call(self.name)
         self.ensure_built(args)
         kwargs = dict(kwargs)
         given = kwargs.pop("training", None)

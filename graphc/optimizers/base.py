@@ -118,6 +118,10 @@ class Optimizer:
         clips = [n for n in names if getattr(self, n) is not None]
         if len(clips) > 1:
             raise ValueError(f"{kind}: only one of {' and '.join(clips)} can be set")
+        for name in clips:
+            value = getattr(self, name)
+            if not isinstance(value, (int, float, np.number)):
+                raise ValueError(f"{kind}: {name} must be a number, got {value!r}")
         if self.use_ema:
             fraction(kind, "ema_momentum", self.ema_momentum)
         for name, least in (("ema_overwrite_frequency", 1), ("gradient_accumulation_steps", 2)):

@@ -13,6 +13,8 @@ from graphc.trace import Stored
 
 # Files of models are a few groups deep.
 DEEPEST = 64
+# Groups and arrays, each of which takes a moment: several thousand layers with Adam's state.
+MOST_OBJECTS = 50_000
 # What a file may hold beyond the target's own bytes: counters, and a wider type.
 SPARE_BYTES = 1 << 20
 SPARE_ELEMENTS = SPARE_BYTES // 4
@@ -100,7 +102,7 @@ class _Refused(ValueError):
 def _fill(found: Contents, file: Any) -> None:
     import h5py  # noqa: PLC0415
 
-    seen = set()
+    seen, objects = set(), 0
     stack = [("", file)]
     while stack:
         path, group = stack.pop()
@@ -111,6 +113,9 @@ def _fill(found: Contents, file: Any) -> None:
         found.groups[path] = group
         if path.count("/") > DEEPEST:
             raise _Refused(f"groups are nested more than {DEEPEST} deep")
+        objects += len(group)
+        if objects > MOST_OBJECTS:
+            raise _Refused(f"it has more than {MOST_OBJECTS:,} groups and arrays")
         for name in group:
             inner = f"{path}/{name}".lstrip("/")
             link = group.get(name, getlink=True)
