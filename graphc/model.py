@@ -14,7 +14,7 @@ from .data import as_array, select_inputs
 from .functional import graph_config, graph_from_config
 from .layers.base import Layer
 from .layers.inputs import Input
-from .layers.symbolic import SymbolicTensor, automatic_name
+from .layers.symbolic import SymbolicTensor
 from .registration import CustomObjectScope
 from .saving.backup import load_training_state, save_training_state
 from .saving.model_file import load_model, save_model  # noqa: F401 (as `keras.models` has it)
@@ -26,6 +26,7 @@ from .summary import Options, print_summary
 from .trace import Tensor
 from .training import Trainer
 from .tree import flatten, map_structure
+from .utils import automatic_name
 
 
 class Model(Trainer):

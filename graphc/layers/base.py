@@ -19,9 +19,10 @@ from graphc.random import next_seed
 from graphc.serialization import same
 from graphc.trace import Tensor, Trace, Variable, assign_all, current, users_line
 from graphc.tree import flatten, map_structure, unflatten
+from graphc.utils import automatic_name
 
 from .configured import Configured, shape_of
-from .symbolic import LayerCall, SymbolicTensor, automatic_name
+from .symbolic import LayerCall, SymbolicTensor
 
 
 class Layer(Configured):

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from graphc import ops
-from graphc.layers.symbolic import automatic_name
 from graphc.serialization import serialize_keras_object
 from graphc.trace import Tensor, Variable, assign_all, current
+from graphc.utils import automatic_name
 
 from .schedules import LearningRateSchedule, deserialize
 
