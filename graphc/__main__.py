@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # Batches of data to profile on.
 _BATCHES = 8
 
+# How names of files of whole models end.
+_MODEL_FILES = (".keras", ".h5", ".hdf5")
+
 
 def process_start() -> float:
     """When this process began, in seconds since the epoch; now, where the system does not tell."""
@@ -31,16 +34,26 @@ def process_start() -> float:
 
 
 def load_model(source: str) -> Model:
-    """The model, or what the function returns, that "file.py:name" or "module:name" names.
+    """The model of a file that `save` wrote, or that "file.py:name" or "module:name" names.
+
+    A name may be of a function, too, that returns the model.
 
     Raises:
-        ValueError: when there is no such file, module or name, or it is something else.
+        FileNotFoundError: when there is no such saved model.
+        ValueError: when it is damaged; when there is no such file of Python, module or name, or it
+            is something else.
     """
-    from .models import Model  # noqa: PLC0415 (check needs none of it)
+    from . import models  # noqa: PLC0415 (check needs none of it)
+    from .models import Model  # noqa: PLC0415
 
+    if source.endswith(_MODEL_FILES):
+        return models.load_model(source)  # type: ignore[no-any-return]
     model = _load(source)
     if callable(model) and not isinstance(model, Model):
-        model = model()
+        try:
+            model = model()
+        except TypeError as error:
+            raise ValueError(f"MODEL {source!r}: calling it failed: {error}") from error
     if not isinstance(model, Model):
         raise ValueError(f"MODEL {source!r} is a {type(model).__name__}, not a model")
     return model
@@ -49,7 +62,10 @@ def load_model(source: str) -> Model:
 def _load(source: str) -> object:
     place, _, name = source.rpartition(":")
     if not place or not name:
-        raise ValueError(f"MODEL {source!r}: expected file.py:name or module:name")
+        raise ValueError(
+            f"MODEL {source!r}: expected the file of a saved model ({', '.join(_MODEL_FILES)}), "
+            "file.py:name or module:name"
+        )
     if place.endswith(".py"):
         path = Path(place)
         if not path.is_file():
@@ -256,8 +272,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
-    command.add_argument("model", metavar="MODEL", help="file.py:name or module:name of a model, "
-                         "or of a function that makes one")  # fmt: skip
+    command.add_argument("model", metavar="MODEL", help="a saved model's file (.keras or .h5); or "
+                         "file.py:name or module:name of a model, or of a function that makes "
+                         "one")  # fmt: skip
 
 
 def _add_program(command: argparse.ArgumentParser) -> None:
@@ -286,7 +303,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         top.print_help()
         return 0
     try:
-        return int(parsed.run(parsed))
+        code = int(parsed.run(parsed))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who read the output, `head` for example, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, TypeError, OSError) as error:
         print(f"graphc: {error}", file=sys.stderr)
         return 2

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 # Elements of a metric's state, which no weights' file bounds: 10,000 thresholds of 250 labels.
 MAX_STATE = 10_000_000
+# Calls of layers; models in models that each call the next one twice would make 2 ** depth of them.
+MAX_CALLS = 10_000
 
 
 @dataclass
@@ -18,10 +20,12 @@ class Budget:
     Attributes:
         parameters: elements of weights that are left; None for any number.
         initial_values: whether weights get them; else they are 0 until others are loaded.
+        calls: calls of layers that are left.
     """
 
     parameters: int | None = None
     initial_values: bool = True
+    calls: int = 0
 
 
 _current: ContextVar[Budget | None] = ContextVar("budget", default=None)
@@ -36,7 +40,7 @@ def building(max_parameters: int | None = None, initial_values: bool = True) -> 
             for any number.
         initial_values: whether initializers are called; without, weights are 0.
     """
-    token = _current.set(Budget(max_parameters, initial_values))
+    token = _current.set(Budget(max_parameters, initial_values, MAX_CALLS))
     try:
         yield
     finally:
@@ -60,6 +64,21 @@ def claim(elements: int, what: str) -> bool:
             )
         budget.parameters -= elements
     return budget.initial_values
+
+
+def claim_call(layer: str) -> None:
+    """Takes a call of a layer off the budget, while a model is made of a configuration.
+
+    Raises:
+        ValueError: when there are none left.
+    """
+    budget = _current.get()
+    if budget is not None:
+        budget.calls -= 1
+        if budget.calls < 0:
+            raise ValueError(
+                f"layer {layer!r}: the model's layers call each other more than {MAX_CALLS:,} times"
+            )
 
 
 def check_state(elements: int, what: str) -> None:

@@ -8,7 +8,6 @@ A program without training skips gradient and update.
 from __future__ import annotations
 
 import gc
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.types import DTYPES, Size, evaluate
 from graphc.passes.fuse import fuse
 from graphc.passes.gradient import gradient
-from graphc.passes.manager import PassManager
+from graphc.passes.manager import PassManager, Record
 from graphc.passes.memory import plan_memory
 from graphc.passes.schedule import schedule
 
@@ -54,16 +53,22 @@ class Training:
     update: Callable[[Sequence[Tensor]], None]
 
 
-def build(trace: Trace, training: Training | None = None, check: bool = False) -> PassManager:
+def build(
+    trace: Trace,
+    training: Training | None = None,
+    check: bool = False,
+    watch: Callable[[Record], object] | None = None,
+) -> PassManager:
     """Runs all passes on a trace; the manager's records hold the graph after each.
 
     Args:
         check: verifies the graph after each pass.
+        watch: is called with each record as it is made.
 
     Raises:
         GraphError: when checking finds a broken graph.
     """
-    manager = PassManager(check)
+    manager = PassManager(check, watch)
     graph = trace.graph
     manager.keep("traced", graph, 0.0)
     if training is not None:
@@ -249,14 +254,17 @@ def compile_trace(
 ) -> Executable:
     """Compiles a trace for a target (by default the one that GRAPHC_TARGET or the CPU names)."""
     start = time.perf_counter()
+    dump = stages.Dump.wanted(trace.graph.name)
     with _collector_paused():
-        manager = build(trace, training, check)
+        manager = build(trace, training, check, dump.graph if dump else None)
         graph = manager.records[-1].graph
         target = target or current()
+        if dump:
+            dump.generated(graph, target)
         code = jit.load_graph(graph, target)
     variables = {name: variable for variable, name in trace.names.items()}
     seconds = time.perf_counter() - start
     found = stages.of_program(manager.records, code)
-    if destination := os.environ.get(stages.VARIABLE):
-        stages.write(found, graph.name, destination)
+    if dump:
+        dump.compiled(found)
     return Executable(graph, code, variables, manager, found, seconds, trace.batch_size)

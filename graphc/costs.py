@@ -1,6 +1,9 @@
-"""What kernels cost: arithmetic of contractions and bytes of memory, for given sizes."""
+"""What layers and kernels cost: arithmetic of contractions and bytes of memory, for given sizes."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
 
 from .ir.graph import Graph, Node
 from .ir.ops import CONTRACTIONS
@@ -17,8 +20,23 @@ def kernel_flops(kernel: Node, symbols: dict[str, int]) -> int:
     """
     body = kernel.attrs["body"]
     assert isinstance(body, Graph)
-    contractions = [n for n in body.nx if n.op in CONTRACTIONS]
-    return sum(2 * evaluate(multiplications(body, n), symbols) for n in contractions)
+    return sum(_flops(body, n, symbols) for n in body.nx if n.op in CONTRACTIONS)
+
+
+def _flops(graph: Graph, contraction: Node, symbols: dict[str, int]) -> int:
+    return 2 * evaluate(multiplications(graph, contraction), symbols)
+
+
+def layer_flops(graph: Graph, symbols: dict[str, int], times: int = 1) -> Counter[str]:
+    """The same of a graph that is not fused, by the layer that its nodes come from."""
+    found: Counter[str] = Counter()
+    for node in graph.nx:
+        if node.op in CONTRACTIONS:
+            found[node.scope.layer] += times * _flops(graph, node, symbols)
+        elif node.op == "scan":
+            steps = evaluate(node.attrs["length"], symbols)
+            found += layer_flops(node.attrs["body"], symbols, times * steps)
+    return found
 
 
 def kernel_bytes(kernel: Node, symbols: dict[str, int]) -> int:
@@ -54,3 +72,13 @@ def kernels(graph: Graph, symbols: dict[str, int], times: int = 1) -> list[tuple
 def step_flops(graph: Graph, symbols: dict[str, int]) -> int:
     """Floating-point operations of all contractions in a step."""
     return sum(times * kernel_flops(node, symbols) for node, times in kernels(graph, symbols))
+
+
+def scaled(value: float, base: int, units: Sequence[str]) -> tuple[float, str]:
+    """A number and the unit, the last in which it is at least 1."""
+    unit, *larger_units = units
+    for larger in larger_units:
+        if value < base:
+            break
+        value, unit = value / base, larger
+    return float(value), unit

@@ -8,9 +8,10 @@ from typing import Any
 
 from .layers.base import Layer
 from .layers.inputs import InputLayer
-from .layers.symbolic import LayerCall, SymbolicTensor, automatic_name
+from .layers.symbolic import LayerCall, SymbolicTensor
 from .trace import Tensor
 from .tree import flatten, map_structure
+from .utils import automatic_name
 
 
 def run_layers(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from .callbacks import CallbackList
+from .callbacks import CallbackList, states
 from .data import Data, apply_class_weight, standardize_x
 from .execution import Run
 from .nonfinite import LossWatch
 from .utils import PyDataset, unpack_x_y_sample_weight
+
+# A larger array of a data set's is its data, not an order of them: bytes.
+LARGEST_STATE = 16 << 20
 
 
 def comes_in_batches(x: object) -> bool:
@@ -35,7 +39,8 @@ class Batches:
         source: an iterator, or an object with `__getitem__`, and `num_batches` or `__len__` (and
             `on_epoch_begin`, `on_epoch_end`).
         steps: batches of an epoch; by default all there are.
-        shuffle: whether an indexed source's batches come in another order each time.
+        shuffled: gives so many numbers in an order, a new one each time, in which an indexed
+            source's batches come; by default they come in theirs.
         class_weight: class number -> weight of its samples; for indexed sources.
 
     Raises:
@@ -47,7 +52,7 @@ class Batches:
         method: str,
         source: Any,
         steps: int | None,
-        shuffle: bool = False,
+        shuffled: Callable[[int], np.ndarray] | None = None,
         class_weight: Mapping[int, float] | None = None,
     ) -> None:
         self.source = source
@@ -64,23 +69,37 @@ class Batches:
             )
         self.count = count
         self.steps = count if steps is None else steps
-        self.shuffle = shuffle
         self.class_weight = class_weight
+        self._shuffled = None if count is None else shuffled
+        self._begun = False  # whether the source has begun the epoch to come
+        self._first: dict[str, Any] = {}  # its state when the run began
         self.restart()
 
     def restart(self) -> None:
         """Makes the next epoch begin with an indexed source's first batch."""
-        self._given = self._from_index() if self.indexed else self.source
-        self._left = self.count
+        self._at = 0  # batches it has given since then
+        self._order: np.ndarray | None = None  # in which it gives them, when it is not its own
 
-    def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
-        """One epoch."""
+    def begin(self) -> None:
+        """Begins an epoch, which would otherwise begin with its first batch."""
         if hasattr(self.source, "on_epoch_begin"):
             self.source.on_epoch_begin()
-        done = 0
+        self._begun = True
+
+    def epoch(self, done: int = 0) -> Iterator[tuple[Any, Any, Any]]:
+        """One epoch.
+
+        Args:
+            done: how many batches of it the run made that this one goes on from.
+        """
+        if not self._begun:
+            self.begin()
+        self._begun = False
+        if not self.indexed:
+            done = sum(1 for _ in itertools.islice(self.source, done))
         while self.steps is None or done < self.steps:
             try:
-                batch = next(self._given)
+                batch = self._next()
             except StopIteration:
                 if self.steps is not None:
                     warnings.warn(
@@ -91,19 +110,41 @@ class Batches:
                 break
             done += 1
             yield unpack_x_y_sample_weight(batch)
-        if self._left is not None:
-            self._left -= done
-            if self._left <= 0:
-                self.restart()
+        if self._at == self.count:
+            self.restart()
         if hasattr(self.source, "on_epoch_end"):
             self.source.on_epoch_end()
 
-    def _from_index(self) -> Iterator[Any]:
-        order: Iterable[int] = itertools.count() if self.count is None else range(self.count)
-        if self.shuffle and self.count is not None:
-            order = np.random.permutation(self.count).tolist()
-        for at in order:
-            yield self.source[at]
+    def _next(self) -> Any:
+        if not self.indexed:
+            return next(self.source)
+        if self._at == self.count:
+            raise StopIteration
+        if self._shuffled is not None and self._order is None:
+            assert self.count is not None
+            self._order = self._shuffled(self.count)
+        at = self._at if self._order is None else int(self._order[self._at])
+        self._at += 1
+        return self.source[at]
+
+    # What `BackupAndRestore` asks of the data of a run.
+
+    def remember(self) -> None:
+        """Keeps in mind what the source is like when a run begins."""
+        self._first = copy.deepcopy(self._source_state())
+
+    def _source_state(self) -> dict[str, Any]:
+        return states.state(self.source, largest=LARGEST_STATE) if self.indexed else {}
+
+    def state(self) -> dict[str, Any]:
+        """The place in the data, and what has changed in an indexed source since `remember`."""
+        source = states.changed(self._first, self._source_state())
+        return {"at": self._at, "order": self._order, "source": source}
+
+    def go_on(self, kept: dict[str, Any]) -> None:
+        """Goes on from what `state` gave."""
+        self._at, self._order = kept["at"], kept["order"]
+        states.put_back(self.source, kept["source"])
 
 
 def train_epoch(
@@ -113,9 +154,7 @@ def train_epoch(
     done: int
     logs: dict[str, Any]
     done, logs = model.begin_epoch(epoch)
-    for step, (x, y, weight) in enumerate(batches):
-        if step < done:
-            continue
+    for step, (x, y, weight) in enumerate(batches.epoch(done), done):
         data = apply_class_weight(model.checked("fit", x, y, weight), batches.class_weight)
         calls.on_train_batch_begin(step)
         run = Run(model.program("train", data), data, np.arange(data.rows))
@@ -136,7 +175,7 @@ def evaluate(model: Any, batches: Batches, calls: CallbackList) -> dict[str, Any
     batches.restart()
     calls.on_test_begin()
     logs: dict[str, Any] = {}
-    for step, (x, y, weight) in enumerate(batches):
+    for step, (x, y, weight) in enumerate(batches.epoch()):
         data = model.checked("evaluate", x, y, weight)
         calls.on_test_batch_begin(step)
         logs, _ = Run(model.program("evaluate", data), data, None).go(0, 1, data.rows)
@@ -151,7 +190,7 @@ def evaluate(model: Any, batches: Batches, calls: CallbackList) -> dict[str, Any
 def predict(model: Any, batches: Batches) -> list[np.ndarray]:
     """The outputs for all batches, one after another."""
     parts = []
-    for x, _, _ in batches:
+    for x, _, _ in batches.epoch():
         data = Data(standardize_x(x, model.inputs, model.input_keys, model.name))
         run = Run(model.program("predict", data), data, None)
         run.go(0, 1, data.rows)

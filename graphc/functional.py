@@ -127,8 +127,10 @@ class _Graph:
         if isinstance(node, dict):
             return self._filled(node["args"]), self._filled(node["kwargs"])
         tensors = [self.tensor(place) for place in _places(node)]  # as Keras 2 writes it
-        options = node[0][3] if node and len(node[0]) > 3 else {}
-        return [tensors if len(tensors) > 1 else tensors[0]], dict(options)
+        options = dict(node[0][3]) if node and len(node[0]) > 3 else {}
+        if options.get("training") is False:  # which it wrote only where the user had said it
+            options["training"] = 0
+        return [tensors if len(tensors) > 1 else tensors[0]], options
 
     def _filled(self, part: Any) -> Any:
         """Arguments with tensors in the places of their configurations."""

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike
 from graphc.errors import unknown_name
 from graphc.random import draw_normal, draw_truncated_normal, draw_uniform, given_seed, next_seed
 from graphc.registration import CustomObjectScope, export
-from graphc.serialization import serialize_keras_object
+from graphc.serialization import deserialize_keras_object, serialize_keras_object
 from graphc.utils import resolve, snake_case
 
 Shape = Sequence[int]
@@ -70,6 +70,12 @@ class Constant(Initializer):
 
     def get_config(self) -> dict[str, Any]:
         return {"value": np.asarray(self.value).tolist()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """As `get_config` described it, or Keras, which has an object for an array."""
+        made = {k: deserialize_keras_object(v) for k, v in config.items() if isinstance(v, Mapping)}
+        return cls(**{**config, **made})
 
 
 class Zeros(Initializer):

@@ -14,7 +14,7 @@ from .data import as_array, select_inputs
 from .functional import graph_config, graph_from_config
 from .layers.base import Layer
 from .layers.inputs import Input
-from .layers.symbolic import SymbolicTensor, automatic_name
+from .layers.symbolic import SymbolicTensor
 from .registration import CustomObjectScope
 from .saving.backup import load_training_state, save_training_state
 from .saving.model_file import load_model, save_model  # noqa: F401 (as `keras.models` has it)
@@ -26,6 +26,7 @@ from .summary import Options, print_summary
 from .trace import Tensor
 from .training import Trainer
 from .tree import flatten, map_structure
+from .utils import automatic_name
 
 
 class Model(Trainer):
@@ -55,6 +56,7 @@ class Model(Trainer):
             self._connect(inputs, outputs)
 
     chained: ClassVar[bool] = False  # whether the layers are a chain: Sequential
+    default_training: ClassVar[bool | None] = None
     functional = False  # whether it is a graph of layers, not only a chain
 
     def _connect(self, inputs: Any, outputs: Any) -> None:
@@ -234,6 +236,8 @@ class Model(Trainer):
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: Sequence[str] | None = None,
+        show_memory: bool = False,
+        show_flops: bool = False,
     ) -> None:
         """Prints a table of layers, shapes and parameters, as `keras.Model.summary`.
 
@@ -246,14 +250,22 @@ class Model(Trainer):
             expand_nested: whether the layers of models within the model are shown too.
             show_trainable: whether a column says which layers are trained.
             layer_range: names, or regular expressions, of the first and last layer to show.
+            show_memory: whether columns say how many bytes a layer's weights take, and its result
+                for one row (not in Keras).
+            show_flops: whether a column says how many multiplications and additions of matrix
+                products and convolutions a layer takes to predict one row (not in Keras).
+
+        Where the number of steps of a row is open, both are of one step.
 
         Raises:
             ValueError: for a model without layers, a layer that there is not, or positions that do
-                not fit the columns.
+                not fit the columns; of show_flops for a model that is not built.
         """
         if not self.layers:
             raise ValueError(f"summary: model {self.name!r} has no layers")
-        options = Options(positions, expand_nested, show_trainable, layer_range)
+        options = Options(
+            positions, expand_nested, show_trainable, layer_range, show_memory, show_flops
+        )
         print_summary(self, line_length, print_fn, options)
 
     def save(self, filepath: Any, overwrite: bool = True) -> None:

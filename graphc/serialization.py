@@ -293,7 +293,10 @@ def _sliced(parts: Mapping[str, Any]) -> slice:
 
 
 def _array(parts: Mapping[str, Any]) -> np.ndarray:
-    return np.array(parts["value"], dtype=parts["dtype"])
+    dtype = np.dtype(parts["dtype"])
+    if dtype.kind not in "fiub":  # a text's could say that each takes gigabytes
+        raise ValueError(f"an array of a config must hold numbers, got dtype {dtype}")
+    return np.array(parts["value"], dtype)
 
 
 _SLICE = ("start", "stop", "step")
@@ -307,6 +310,9 @@ _SPECIAL: dict[str, Callable[[Any], Any]] = {
 
 
 # Checks.
+
+
+_LEAVES = frozenset({int, float, str, bool, type(None)})
 
 
 def check_config(config: Any) -> None:
@@ -326,7 +332,8 @@ def check_config(config: Any) -> None:
             problems.update(dict.fromkeys(f"{p}{where}" for p in _problems(part)))
         children = part.values() if isinstance(part, Mapping) else part
         if isinstance(part, (Mapping, list, tuple)) and not _is_users(part):
-            stack.extend((child, where, depth + 1) for child in reversed(list(children)))
+            inner = [child for child in children if type(child) not in _LEAVES]
+            stack.extend((child, where, depth + 1) for child in reversed(inner))
     if problems:
         raise ValueError(
             f"the config asks for what is not there: {'; '.join(problems)}; classes and functions "

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from . import losses, metrics
 from .losses import Loss
 from .metrics import Mean, Metric
@@ -115,7 +117,7 @@ def make_task(
         Target(
             name if len(names) > 1 else "",
             part,
-            None if weight is None else float(weight),
+            None if weight is None else _number(weight),
             plain,
             of_weights,
             Mean(f"{name}_loss") if several and part is not None else None,
@@ -128,6 +130,12 @@ def make_task(
     if "loss" in task.names().values():
         raise ValueError("compile: a metric cannot be called 'loss', as the total is; rename it")
     return task
+
+
+def _number(weight: Any) -> float:
+    if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)):
+        raise ValueError(f"compile: loss_weights must be numbers, got {weight!r}")
+    return float(weight)
 
 
 def _each(given: Any, names: Sequence[str], argument: str, entries: str) -> list[Any]:

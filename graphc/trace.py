@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,20 @@ class Operand:
         __abs__ = __neg__
 
         def __getitem__(self, key: object) -> Tensor: ...
+
+
+class Stored(ABC):
+    """An array in a file, which is read into the place where it is needed: without a second one.
+
+    Attributes:
+        shape: its sizes.
+    """
+
+    shape: tuple[int, ...]
+
+    @abstractmethod
+    def read_into(self, array: np.ndarray) -> None:
+        """Reads it into an array of its shape."""
 
 
 class Variable(Operand):
@@ -84,17 +99,20 @@ class Variable(Operand):
         return TensorType(short_dtype(self._value.dtype), self._value.shape)
 
     def assign(self, value: object) -> None:
-        """Copies a value in.
+        """Copies a value in, or has a `Stored` one read in.
 
         Raises:
             ValueError: when its shape differs.
         """
-        array = np.asarray(value)
+        array = value if isinstance(value, Stored) else np.asarray(value)
         if array.shape != self.shape:
             raise ValueError(
                 f"variable {self.name!r}: expected shape {self.shape}, got {array.shape}"
             )
-        self._value[...] = array
+        if isinstance(array, Stored):
+            array.read_into(self._value)
+        else:
+            self._value[...] = array
 
     def numpy(self) -> np.ndarray:
         """A copy of the value."""
@@ -109,13 +127,14 @@ def assign_all(owner: str, variables: Sequence[Variable], values: Sequence[objec
 
     Args:
         owner: whose they are, which messages start with.
+        values: arrays, or `Stored` ones.
 
     Raises:
         ValueError: when their number or their shapes differ.
     """
     if len(values) != len(variables):
         raise ValueError(f"{owner}: expected {len(variables)} arrays, got {len(values)}")
-    arrays = [np.asarray(value) for value in values]
+    arrays = [v if isinstance(v, Stored) else np.asarray(v) for v in values]
     for variable, array in zip(variables, arrays, strict=True):
         if variable.shape != array.shape:
             raise ValueError(

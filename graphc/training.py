@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,13 @@ from .nonfinite import LossWatch
 
 # Rows a step of prediction: results do not depend on it, and small steps cost more.
 PREDICT_ROWS = 256
+
+
+class _Validation(NamedTuple):
+    """What `fit` does with the data that it holds out, and those that come batch by batch."""
+
+    run: Callable[[CallbackList], dict[str, Any]]
+    batches: Batches | None = None
 
 
 class Trainer(Compiled):
@@ -89,15 +96,17 @@ class Trainer(Compiled):
         positive("fit", "initial_epoch", initial_epoch, least=0)
         if comes_in_batches(x):
             self._only_batches("fit", y, sample_weight, validation_split or None)
-            batches = Batches("fit", x, steps_per_epoch, shuffle, class_weight)
+            shuffled = self._permutation if shuffle else None
+            batches = Batches("fit", x, steps_per_epoch, shuffled, class_weight)
             due = validation_epochs(validation_freq)
             held = self._validation(validation_data, validation_batch, validation_steps)
             with self._run_callbacks(callbacks, verbose, epochs, batches.steps, True) as calls:
+                calls.feed(training=batches, validation=held and held.batches)
                 watch = LossWatch()
                 return self._epochs(
                     calls, range(initial_epoch, epochs),
                     lambda epoch: train_epoch(self, batches, calls, epoch, watch),
-                    lambda epoch: held(calls) if held and due(epoch + 1) else {},
+                    lambda epoch: held.run(calls) if held and due(epoch + 1) else {},
                 )  # fmt: skip
         data = self.checked("fit", x, y, sample_weight)
         validation = None
@@ -110,11 +119,12 @@ class Trainer(Compiled):
         batch = rows_a_step("fit", program, batch_size, data.rows)
         steps = -(-data.rows // batch)
         with self._run_callbacks(callbacks, verbose, epochs, steps, history=True) as calls:
+            calls.feed(validation=validation and validation.batches)
             watch = LossWatch()
             return self._epochs(
                 calls, range(initial_epoch, epochs),
                 lambda epoch: self._train_epoch(program, data, batch, shuffle, calls, epoch, watch),
-                lambda epoch: validation(calls) if validation and due(epoch + 1) else {},
+                lambda epoch: validation.run(calls) if validation and due(epoch + 1) else {},
             )  # fmt: skip
 
     def _only_batches(self, method: str, *given: object) -> None:
@@ -172,17 +182,17 @@ class Trainer(Compiled):
 
     def _validation(
         self, given: Any, batch_size: int | None, steps: int | None
-    ) -> Callable[[CallbackList], dict[str, Any]] | None:
+    ) -> _Validation | None:
         """What evaluates the data that `fit` holds out; checked and compiled now."""
         if given is None:
             return None
         if comes_in_batches(given) and not isinstance(given, Data):
             batches = Batches("evaluate", given, steps)
-            return lambda calls: evaluate_batches(self, batches, calls)
+            return _Validation(lambda calls: evaluate_batches(self, batches, calls), batches)
         data = given if isinstance(given, Data) else self._validation_data(given)
         program = self.program("evaluate", data)  # so that it fails before training does
         batch = rows_a_step("validation_data", program, batch_size, data.rows)
-        return lambda calls: self._evaluate(data, batch, calls)
+        return _Validation(lambda calls: self._evaluate(data, batch, calls))
 
     def _validation_data(self, given: Any) -> Data:
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
@@ -203,7 +213,7 @@ class Trainer(Compiled):
         done, logs = self.begin_epoch(epoch)
         order = np.arange(data.rows)
         if shuffle:
-            order = self._generator().permutation(data.rows)
+            order = self._permutation(data.rows)
         run = Run(program, data, order)
         for start, count in chunks(run.steps(batch), calls.wants_batches("train"), done):
             if calls.wants_batches("train"):
@@ -217,10 +227,11 @@ class Trainer(Compiled):
                 break
         return logs
 
-    def _generator(self) -> np.random.Generator:
-        """The next epoch's generator: a function of the model's seed and of how many there were."""
+    def _permutation(self, count: int) -> np.ndarray:
+        """The next order: a function of the model's seed and of how many there were."""
         self.shuffles += 1
-        return np.random.default_rng([int(self._random_state[0].value), self.shuffles])
+        seed = int(self._random_state[0].value)
+        return np.random.default_rng([seed, self.shuffles]).permutation(count)
 
     def resume_at(self, epoch: int, batches: int, logs: dict[str, Any], shuffles: int) -> None:
         """Makes the run that begins go on at a step of an epoch: what `BackupAndRestore` calls."""

@@ -31,9 +31,11 @@ class PassManager:
 
     Args:
         check: verifies structure and types after each pass.
+        watch: is called with each record as it is made, before it is verified.
     """
 
     check: bool = False
+    watch: Callable[[Record], object] | None = None
     records: list[Record] = field(default_factory=list)
 
     def run(self, graph: Graph, passes: Sequence[tuple[str, Pass]]) -> Graph:
@@ -59,7 +61,9 @@ class PassManager:
         self, name: str, graph: Graph, seconds: float, rewrites: Sequence[Rewrite] = ()
     ) -> None:
         """Records a stage."""
+        self.records.append(Record(name, graph, seconds, list(rewrites)))
+        if self.watch is not None:
+            self.watch(self.records[-1])
         if self.check:
             verify(graph)
             shapes.check(graph)
-        self.records.append(Record(name, graph, seconds, list(rewrites)))

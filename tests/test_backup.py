@@ -16,9 +16,9 @@ SCRIPT = Path(__file__).parent / "support" / "killed_runs.py"
 
 
 def test_killed_runs_end_with_the_same_bits(tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), str(tmp_path), "10"]
+    command = [sys.executable, str(SCRIPT), str(tmp_path), "14"]
     killed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert int(killed) >= 10  # of 20; the others came after the end
+    assert int(killed) >= 20  # of 28; the others came after the end
     whole, *others = (np.load(tmp_path / name / "result.npz") for name in ("whole", "epoch", "4"))
     for other in others:
         assert set(other) == set(whole)
@@ -116,6 +116,40 @@ def test_the_backup_before_the_last(tmp_path: Path) -> None:
     history = fit(made(), watch, again).history
     assert starts == [1, 2] and history == fit(made()).history
     assert latest.exists()
+
+
+def test_another_process_may_take_the_folder_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has ended, and deleted its backup, just when this one was to write its own."""
+    folder, model = tmp_path / "backup", made()
+    save, taken = model.save_training_state, []
+
+    def late(path: Path, note: dict[str, Any]) -> None:
+        if not taken:
+            taken.append(path.parent.rmdir())
+        save(path, note)
+
+    monkeypatch.setattr(model, "save_training_state", late)
+    again = callbacks.BackupAndRestore(folder, delete_checkpoint=False)
+    assert fit(model, again).history == fit(made()).history
+    assert taken and [path.name for path in folder.iterdir()] == ["latest.weights.h5"]
+
+
+def test_the_backup_of_another_process_stays(tmp_path: Path) -> None:
+    """It has written one after this run's last."""
+    latest = tmp_path / "latest.weights.h5"
+
+    def write(logs: Any) -> None:
+        content = latest.read_bytes()
+        latest.unlink()
+        latest.write_bytes(content)
+
+    other = callbacks.LambdaCallback(on_train_end=write)
+    fit(made(), other, callbacks.BackupAndRestore(tmp_path))
+    assert latest.exists()
+    fit(made(), callbacks.BackupAndRestore(tmp_path))
+    assert not latest.exists()
 
 
 def test_errors(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def test_each_log_has_its_curves(tmp_path: Path) -> None:
         "loss": {"loss": [3.0, 2.0, 1.5], "val_loss": [3.5, 2.5, 2.4]},
     }
     figure.savefig(tmp_path / "curves.svg")
+    assert figure._repr_png_().startswith(b"\x89PNG")  # what notebooks show
     assert [axes.get_title() for axes in history().plot(["loss"]).axes] == ["loss"]
 
 
@@ -43,5 +44,6 @@ def test_errors_of_plots() -> None:
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "graphc.callbacks.curves", raising=False)
     with pytest.raises(ImportError, match=r"pip install 'graphc\[plot\]'"):
         history().plot()

@@ -238,3 +238,14 @@ def test_custom_objects() -> None:
     assert type(initializers.deserialize(config, {"Sevens": Sevens})) is Sevens
     with pytest.raises(ValueError, match="not there: class Sevens; classes"):
         initializers.deserialize(config)
+
+
+def test_constant_reads_keras_configuration_of_an_array() -> None:
+    array = {"value": [[1.0, 0.0], [0.0, 1.0]], "dtype": "float32"}
+    config = {"value": {"class_name": "__numpy__", "config": array}}
+    read = initializers.Constant.from_config(config)
+    np.testing.assert_array_equal(read((2, 2)), np.eye(2))
+    with pytest.raises(ValueError, match="must hold numbers, got dtype"):
+        initializers.Constant.from_config(
+            {"value": {"class_name": "__numpy__", "config": {"value": ["a"], "dtype": "U9"}}}
+        )

@@ -183,3 +183,49 @@ def test_clones_with_another_call_on_other_tensors() -> None:
     chain = models.Sequential([layers.Input((4,)), layers.Dense(2)])
     with pytest.raises(ValueError, match="call_function is for functional models"):
         clone_model(chain, call_function=then_drop)
+
+
+CALLS: dict[str, Any] = {
+    "dropout": lambda: layers.Dropout(0.5),
+    "noise": lambda: layers.GaussianNoise(9.0),
+    "normalization": layers.BatchNormalization,
+    "attention": lambda: layers.MultiHeadAttention(1, 2, dropout=0.5),
+    "recurrent": lambda: layers.SimpleRNN(2, dropout=0.5, return_sequences=True),
+    "wrapped": lambda: layers.TimeDistributed(layers.Dropout(0.5)),
+    "both ways": lambda: layers.Bidirectional(layers.LSTM(1, dropout=0.5, return_sequences=True)),
+    "model": lambda: models.Sequential([layers.Input((4, 3)), layers.Dropout(0.5)]),
+}
+
+
+@pytest.mark.parametrize("training", [False, True, None])
+@pytest.mark.parametrize("name", CALLS)
+def test_what_a_call_says_of_training_is_kept(name: str, training: bool | None) -> None:
+    """Through a configuration: whether predict and training compute what inference does."""
+    layer, inputs = CALLS[name](), layers.Input((4, 3))
+    arguments = [inputs, inputs] if name == "attention" else [inputs]
+    said = {} if training is None else {"training": training}
+    made, plain = Model(inputs, layer(*arguments, **said)), Model(inputs, layer(*arguments))
+    read = model_from_json(made.to_json())
+    assert written(read) == written(made)
+    read.set_weights(made.get_weights())
+    x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
+    inference = plain.predict(x, verbose=0)
+    for model in (made, read):
+        assert np.array_equal(model.predict(x, verbose=0), inference) == (training is not True)
+        assert np.array_equal(model(x, training=True), inference) == (training is False)
+
+
+@pytest.mark.parametrize("name", ["dropout", "noise", "recurrent"])
+def test_what_keras_writes_with_every_call_is_not_said(name: str) -> None:
+    inputs = layers.Input((4, 3))
+    config = json.loads(Model(inputs, CALLS[name]()(inputs)).to_json())
+    (node,) = config["config"]["layers"][1]["inbound_nodes"]
+    node["kwargs"]["training"] = False
+    x = np.ones((2, 4, 3), np.float32)
+    read = model_from_json(json.dumps(config))
+    assert not np.array_equal(read.predict(x, verbose=0), read(x, training=True))
+    # Keras 2 wrote it where it was said.
+    node = [[*node["args"][0]["config"]["keras_history"], {"training": False}]]
+    config["config"]["layers"][1]["inbound_nodes"] = [node]
+    read = model_from_json(json.dumps(config))
+    np.testing.assert_array_equal(read.predict(x, verbose=0), read(x, training=True))

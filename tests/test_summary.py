@@ -46,6 +46,71 @@ def test_a_range_of_layers(chain: models.Sequential) -> None:
     assert [row[0] for row in rows(chain, layer_range=("d.*", "d.*"))] == ["drop (Dropout)"]
 
 
+def test_memory_is_shown_on_request(chain: models.Sequential) -> None:
+    """Bytes of the weights, and of what a layer returns for a row."""
+    assert [row[-2:] for row in rows(chain, show_memory=True, expand_nested=True)] == [
+        ["32.00 B", "8.00 B"], ["32.00 B", "8.00 B"], ["0.00 B", "8.00 B"], ["12.00 B", "4.00 B"]
+    ]  # fmt: skip
+
+
+class Twice(models.Model):
+    """A layer that is called on its own result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.square = layers.Dense(10, name="square")
+
+    def call(self, inputs: Any) -> Any:
+        return self.square(self.square(inputs))
+
+
+def twice() -> models.Model:
+    model = Twice()
+    model.build((None, 10))
+    return model
+
+
+def recurrent() -> models.Sequential:
+    """A product with the input for all steps, and one with the state in each of them."""
+    return models.Sequential([layers.Input((5, 3)), layers.SimpleRNN(2, name="rnn")])
+
+
+def stateful() -> models.Sequential:
+    rnn = layers.SimpleRNN(2, stateful=True)
+    return models.Sequential([layers.Input(batch_shape=(4, 5, 3)), rnn])
+
+
+def convolution() -> models.Sequential:
+    return models.Sequential([layers.Input((8, 8, 3)), layers.Conv2D(1000, 3)])
+
+
+@pytest.mark.parametrize(
+    ("make", "wanted"),
+    [
+        (twice, ["400"]),
+        (recurrent, ["100"]),
+        (stateful, ["100"]),
+        (convolution, ["1.94 M"]),
+    ],
+)
+def test_operations_are_shown_on_request(make: Any, wanted: list[str]) -> None:
+    model = make()
+    assert [row[-1] for row in rows(model, show_flops=True)] == wanted
+    texts: list[str] = []
+    model.summary(show_flops=True, print_fn=texts.append)
+    assert texts[0].splitlines()[-1] == f" FLOP / row: {wanted[0]}"
+
+
+def test_operations_of_nested_models(chain: models.Sequential) -> None:
+    found = rows(chain, show_flops=True, expand_nested=True)
+    assert [row[-1] for row in found] == ["12", "12", "0", "4"]
+
+
+def test_operations_need_a_model_with_shapes() -> None:
+    with pytest.raises(ValueError, match="needs an input_shape or data first"):
+        rows(models.Sequential([layers.Dense(3)]), show_flops=True)
+
+
 def test_branches_are_shown_with_what_they_read() -> None:
     inputs = layers.Input((3,), name="in")
     hidden = layers.Dense(3, name="hidden")(inputs)

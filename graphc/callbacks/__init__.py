@@ -6,6 +6,7 @@ from .callback import Callback, LambdaCallback
 from .callback_list import CallbackList
 from .checkpoint import ModelCheckpoint
 from .learning_rate import LearningRateScheduler
+from .live_plot import LivePlot
 from .monitors import EarlyStopping, ReduceLROnPlateau
 from .progress import ProgbarLogger
 from .records import CSVLogger, History, RemoteMonitor
@@ -21,6 +22,7 @@ __all__ = [
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
+    "LivePlot",
     "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",

@@ -7,23 +7,43 @@ import copy
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Protocol
 
 from .callback import Callback, Logs
+from .states import changed, generators, put_back, put_back_generators, state
+
+
+class Feed(Protocol):
+    """Data of a run that comes batch by batch."""
+
+    def begin(self) -> None:
+        """Begins an epoch, which would otherwise begin with its first batch."""
+
+    def remember(self) -> None:
+        """Keeps in mind what its source is like when the run begins."""
+
+    def state(self) -> dict[str, Any]:
+        """Its place, and what has changed in its source since then."""
+
+    def go_on(self, kept: dict[str, Any]) -> None:
+        """Goes on from what `state` gave."""
 
 
 class BackupAndRestore(Callback):
     """Backs a run of `fit` up, so that the same script goes on when it is started again (Keras's).
 
     The run ends with the same bits and the same `History` as one that was not broken off: besides
-    the weights and the optimizer's state, the backup has the states of random numbers and of the
-    shuffling, the metrics' values so far, the place within the epoch, the history, and what the
-    other callbacks have counted (Keras's has none of these). A generator is not rewound: in the
-    epoch that goes on, the batches that were done are skipped.
+    the weights and the optimizer's state, the backup has the states of recurrent layers, of random
+    numbers (NumPy's and Python's too) and of the shuffling, the metrics' values so far, the place
+    within the epoch, the history, and what the other callbacks and indexed data sets have counted:
+    their attributes that are numbers, texts, arrays of numbers, and generators of random numbers
+    (Keras's has none of these). Iterators are not rewound: in the epoch that goes on, the batches
+    that were done are skipped.
 
     It is called after the other callbacks of a run, wherever it stands among them.
+
+    Processes that run the same script side by side may have one folder: each file in it is whole,
+    and of one of them, from which the others too may go on.
 
     Args:
         backup_dir: folder for the backup, made when needed, and for nothing else.
@@ -55,8 +75,10 @@ class BackupAndRestore(Callback):
         self._path = Path(backup_dir) / "latest.weights.h5"
         self._before = Path(backup_dir) / "latest.weights.h5.bkp"
         self.others: list[Callback] = []  # the other callbacks of the run
-        self._first: dict[str, dict[str, Any]] = {}  # their states when it began, by name
+        self.feeds: dict[str, Feed] = {}  # its data that come batch by batch: training, validation
+        self._first: dict[str, dict[str, Any]] = {}  # the callbacks' states when it began, by name
         self._note: dict[str, Any] = {}  # what the run goes on from
+        self._saved: tuple[int, int] | None = None  # which file this run wrote last
         self._epoch = 0
         self._shuffles = 0  # before this epoch
         self._batches = 0
@@ -69,7 +91,10 @@ class BackupAndRestore(Callback):
                 f"BackupAndRestore: model {self.model.name!r} must be built before fit: give its "
                 "first layer an input_shape, or call it on data"
             )
+        self._saved = None
         self._first = {name: copy.deepcopy(_state(other)) for name, other in self._named().items()}
+        for feed in self.feeds.values():
+            feed.remember()
         self._note = self._restored()
         if self._note:
             epoch = self.params["epochs"] if self._note["stopped"] else self._note["epoch"]
@@ -93,8 +118,13 @@ class BackupAndRestore(Callback):
             try:
                 note: dict[str, Any] = self.model.load_training_state(path)
                 for name, other in self._named().items():
-                    vars(other).update(note["others"].get(name, {}))
+                    put_back(other, note["others"].get(name, {}))
+                for name, feed in self.feeds.items():
+                    feed.go_on(note["feeds"][name])
+                put_back_generators(note["generators"])
                 return note
+            except FileNotFoundError:  # another process has ended, and deleted it
+                continue
             except ValueError:
                 if path is there[-1]:
                     raise
@@ -104,66 +134,69 @@ class BackupAndRestore(Callback):
         self._epoch = epoch
         self._shuffles = self.model.shuffles
         if self._note.get("batches") and epoch == self._note["epoch"]:
-            # Other callbacks have begun the epoch once more: what they changed is put back.
+            # The epoch has begun once more: what that changed is put back.
+            if "training" in self.feeds:
+                self.feeds["training"].begin()
             self._restored()
 
     def _count_batch(self, batch: int, logs: Logs | None = None) -> None:
         self._batches += 1
         if self._batches == self.save_freq:
             self._batches = 0
-            self._save(self._epoch, batch + 1, self._shuffles, logs)
+            # A feed keeps its order; the one of arrays is made again when the epoch goes on.
+            shuffles = self.model.shuffles if "training" in self.feeds else self._shuffles
+            self._save(self._epoch, batch + 1, shuffles, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_freq == "epoch":
             self._save(epoch + 1, 0, self.model.shuffles, None)
 
     def _save(self, epoch: int, batches: int, shuffles: int, logs: Logs | None) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        if self.double_checkpoint and self._path.exists():
-            os.replace(self._path, self._before)
-        changed = {}
-        for name, other in self._named().items():
-            first = self._first[name]
-            changed[name] = {k: v for k, v in _state(other).items() if not _same(v, first.get(k))}
+        others = {
+            name: changed(self._first[name], _state(other)) for name, other in self._named().items()
+        }
         note = {
             "epoch": epoch, "batches": batches, "shuffles": shuffles, "logs": logs or {},
-            "others": changed, "stopped": self.model.stop_training,
+            "others": others, "stopped": self.model.stop_training,
+            "feeds": {name: feed.state() for name, feed in self.feeds.items()},
+            "generators": generators(),
         }  # fmt: skip
-        self.model.save_training_state(self._path, note)
+        if self.double_checkpoint:
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self._path, self._before)
+        self._write(note)
+        self._saved = self._latest()
+
+    def _write(self, note: dict[str, Any]) -> None:
+        while True:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                return self.model.save_training_state(self._path, note)  # type: ignore[no-any-return]
+            except FileNotFoundError:
+                if self._path.parent.exists():
+                    raise
+                # Another process has ended just now, and taken the folder away.
+
+    def _latest(self) -> tuple[int, int] | None:
+        """Which file the last backup is, of this process or of another one."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        if self.delete_checkpoint:
-            for path in (self._path, self._before):
-                path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # there is something else in it
-                self._path.parent.rmdir()
+        others = self._saved is not None and self._latest() not in (None, self._saved)
+        if not self.delete_checkpoint or others:
+            return
+        for path in (self._path, self._before):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there is something else in it
+            self._path.parent.rmdir()
 
 
 def _state(callback: Callback) -> dict[str, Any]:
-    """What a callback has in numbers, texts and arrays, in lists and dicts."""
-    own = {name: value for name, value in vars(callback).items() if name != "params"}
-    return {name: value for name, value in own.items() if _is_data(value)}
-
-
-def _is_data(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_data(part) for key, part in value.items())
-    if isinstance(value, list):
-        return all(map(_is_data, value))
-    kinds = (bool, int, float, str, np.ndarray, np.number)
-    return value is None or isinstance(value, kinds)
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether data has not changed; what has not, a script gives its callbacks anew."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    numbers = isinstance(one, (float, np.floating, np.ndarray))
-    return np.array_equal(one, other, equal_nan=True) if numbers else bool(one == other)
+    return state(callback, apart=("params",))
 
 
 def checked_frequency(owner: str, save_freq: object) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .backup import BackupAndRestore
+from .backup import BackupAndRestore, Feed
 from .callback import Callback, Logs
 from .progress import ProgbarLogger
 from .records import History
@@ -62,6 +62,12 @@ class CallbackList(Callback):
         if model is not None:
             self.set_model(model)
         self.set_params(params)
+
+    def feed(self, **feeds: Feed | None) -> None:
+        """Tells what keeps backups of the data that come batch by batch: training, validation."""
+        for callback in self.callbacks:
+            if isinstance(callback, BackupAndRestore):
+                callback.feeds = {name: feed for name, feed in feeds.items() if feed is not None}
 
     @property
     def history(self) -> History:

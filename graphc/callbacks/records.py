@@ -6,12 +6,10 @@ import csv
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-
-from graphc.errors import unknown_name
 
 from .callback import Callback, Logs
 
@@ -58,32 +56,20 @@ class History(Callback):
             ValueError: before the first epoch, or for a name that is not in `history`.
             ImportError: when matplotlib is not installed.
         """
-        try:
-            from matplotlib.figure import Figure  # noqa: PLC0415 (an extra)
-        except ImportError:
-            raise ImportError(
-                "History.plot draws with matplotlib: pip install 'graphc[plot]'"
-            ) from None
-        own = [name for name in self.history if not name.startswith("val_")]
-        chosen = list(own if names is None else names)
-        for name in chosen:
-            if name not in self.history:
-                raise unknown_name("curve", name, self.history)
-        if not chosen:
-            raise ValueError("History.plot: nothing to draw before the first epoch")
-        figure = Figure(figsize=(4.5 * len(chosen), 3.2), layout="constrained")
-        for axes, name in zip(
-            figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True
-        ):
-            for curve in (name, f"val_{name}"):
-                if curve in self.history:
-                    values = self.history[curve]
-                    epochs = range(1, len(values) + 1)
-                    axes.plot(epochs, values, label=curve, marker="." if len(values) < 30 else "")
-            axes.set(title=name, xlabel="epoch")
-            axes.grid(alpha=0.3)
-            axes.legend()
-        return figure
+        return drawing("History.plot")(self.history, names, "History.plot")
+
+
+def drawing(owner: str) -> Callable[..., Figure]:
+    """What draws curves, see `curves.curves`.
+
+    Raises:
+        ImportError: when matplotlib is not installed, naming the owner.
+    """
+    try:
+        from .curves import curves  # noqa: PLC0415 (matplotlib is an extra)
+    except ImportError:
+        raise ImportError(f"{owner} draws with matplotlib: pip install 'graphc[plot]'") from None
+    return curves
 
 
 class CSVLogger(Callback):

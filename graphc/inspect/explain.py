@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphc.compiler import Executable
+from graphc.costs import scaled
 from graphc.stages import NATIVE
 
 from . import report
@@ -90,11 +91,7 @@ def _memory(program: Executable) -> list[str]:
 
 
 def _bytes(count: int) -> str:
-    size, unit = float(count), "B"
-    for larger in ("KiB", "MiB", "GiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
+    size, unit = scaled(count, 1024, ("B", "KiB", "MiB", "GiB"))
     return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
 
 

@@ -213,6 +213,7 @@ class MultiHeadAttention(QueryValueKey):
     key_dim), (heads, key_dim), ..., (heads, value_dim, output), (output,).
     """
 
+    default_training: ClassVar[bool | None] = None
     weight_options: ClassVar[dict[str, str]] = {"kernel": "kernel", "bias": "bias"}
     writes_activity_regularizer = True
     only_defaults: ClassVar[dict[str, Any]] = {"use_gate": False, "sliding_window": None}

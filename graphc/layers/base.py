@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphc import constraints, initializers, ops, regularizers
-from graphc.budget import claim
+from graphc.budget import claim, claim_call
 from graphc.dtype_policy import checked_policy
 from graphc.eager import compute
 from graphc.ir.types import TensorType
@@ -19,9 +19,10 @@ from graphc.random import next_seed
 from graphc.serialization import same
 from graphc.trace import Tensor, Trace, Variable, assign_all, current, users_line
 from graphc.tree import flatten, map_structure, unflatten
+from graphc.utils import automatic_name
 
 from .configured import Configured, shape_of
-from .symbolic import LayerCall, SymbolicTensor, automatic_name
+from .symbolic import LayerCall, SymbolicTensor
 
 
 class Layer(Configured):
@@ -56,6 +57,10 @@ class Layer(Configured):
         **kwargs: Any,
     ) -> None:
         self.dtype_policy = checked_policy(type(self).__name__, dtype)
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(
+                f"{type(self).__name__}: name must be a string without '/', got {name!r}"
+            )
         self.name = name or automatic_name(type(self).__name__)
         self.trainable = trainable
         self.dtype = self.dtype_policy.name
@@ -210,7 +215,8 @@ class Layer(Configured):
         Raises:
             ValueError: when number or shapes differ; then no weight is changed.
         """
-        values = [store[str(at)] for at in range(len(store))]
+        read = getattr(store, "stored", store.__getitem__)  # a file's need not be read at once
+        values = [read(str(at)) for at in range(len(store))]
         assign_all(f"layer {self.name!r}", self._own_in_order, values)
 
     def count_params(self) -> int:
@@ -253,6 +259,7 @@ class Layer(Configured):
 
     def trace_call(self, args: tuple[Any, ...], kwargs: dict[str, Any], where: str) -> Any:
         """Adds the call's nodes to the current trace."""
+        claim_call(self.name)
         self.ensure_built(args)
         kwargs = dict(kwargs)
         given = kwargs.pop("training", None)

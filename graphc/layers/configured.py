@@ -29,6 +29,9 @@ class Configured:
     only_defaults: ClassVar[Mapping[str, Any]] = {}
     # Whether configurations say it when there is no activity_regularizer.
     writes_activity_regularizer: ClassVar[bool] = False
+    # What Keras's `call` has as the default of `training`. Where it is False, its files have it
+    # with every call, so that it says nothing there.
+    default_training: ClassVar[bool | None] = False
     unwritten_defaults: ClassVar[Mapping[str, Any]] = {
         "autocast": True, "quantization_config": None, "lora_rank": None, "lora_alpha": None,
         "flash_attention": None,
@@ -120,18 +123,23 @@ class Configured:
     def written_call(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Sequence[Any], dict[str, Any]]:
-        """A call's arguments as a model's configuration has them."""
-        return args, kwargs
+        """A call's arguments as a model's configuration has them.
+
+        A user's training=False is written so that it differs from the one that Keras writes with
+        every call; both are false for Keras.
+        """
+        said = kwargs.get("training") is False and self.default_training is False
+        return args, {**kwargs, "training": 0} if said else kwargs
 
     def read_call(
         self, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> tuple[Sequence[Any], dict[str, Any]]:
         """A call's arguments, from a model's configuration.
 
-        Keras writes `training` as it was while the model was put together, and None for each mask
-        that is not there: neither says anything.
+        Keras writes None for each mask that is not there, which says nothing, and neither does
+        `default_training`.
         """
-        silent = {"training": False, "mask": None}
+        silent = {"training": self.default_training, "mask": None}
         return args, {k: v for k, v in kwargs.items() if k not in silent or v is not silent[k]}
 
 

@@ -33,6 +33,7 @@ class GroupedQueryAttention(QueryValueKey):
     queries, features of the query).
     """
 
+    default_training: ClassVar[bool | None] = None
     weight_options: ClassVar[dict[str, str]] = {"kernel": "kernel", "bias": "bias"}
     writes_activity_regularizer = True
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from graphc.ir.types import Size, TensorType, short_dtype
 from graphc.trace import users_line
+from graphc.utils import automatic_name
 
 from .base import Layer
-from .symbolic import BATCH, LayerCall, SymbolicTensor, automatic_name
+from .symbolic import BATCH, LayerCall, SymbolicTensor
 
 
 class InputLayer(Layer):

@@ -110,6 +110,7 @@ class BatchNormalization(Normalizing):
     Weights: gamma, beta, moving_mean, moving_variance, each (channels,).
     """
 
+    default_training: ClassVar[bool | None] = None
     only_defaults: ClassVar[dict[str, Any]] = {
         "synchronized": False, "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99,
     }  # fmt: skip

@@ -17,9 +17,10 @@ from graphc.ops.shaping import getitem
 from graphc.registration import export
 from graphc.serialization import serialize_keras_object
 from graphc.trace import Tensor
+from graphc.utils import automatic_name
 
 from .base import Layer
-from .symbolic import SymbolicTensor, automatic_name
+from .symbolic import SymbolicTensor
 
 # Parameters that are arguments of the call in Keras; all others are the constructor's.
 CALLED_WITH = frozenset([

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,21 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from graphc.ir.types import DTYPES, Size, TensorType
 from graphc.trace import Tensor
 from graphc.tree import flatten
-from graphc.utils import snake_case
 
 if TYPE_CHECKING:
     from .base import Layer
-
-_counts: Counter[str] = Counter()
-
-
-def automatic_name(class_name: str) -> str:
-    """Keras's names: Dense -> dense, dense_1 ...; ReLU -> re_lu."""
-    snake = snake_case(class_name)
-    count = _counts[snake]
-    _counts[snake] += 1
-    return f"{snake}_{count}" if count else snake
-
 
 BATCH = Size(("batch",))
 

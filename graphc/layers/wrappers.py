@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from graphc import ops
 from graphc.serialization import serialize_keras_object, with_objects
@@ -33,6 +33,8 @@ class Bidirectional(Layer):
     Raises:
         ValueError: when the two do not fit together.
     """
+
+    default_training: ClassVar[bool | None] = None
 
     def __init__(
         self,
@@ -133,6 +135,8 @@ class TimeDistributed(Layer):
     Args:
         layer: works on (batch, ...), each row by itself.
     """
+
+    default_training: ClassVar[bool | None] = None
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -12,10 +12,9 @@ import numpy as np
 from graphc import losses, ops
 from graphc.budget import check_state
 from graphc.eager import eagerly
-from graphc.layers.symbolic import automatic_name
 from graphc.serialization import serialize_keras_object, with_objects
 from graphc.trace import Tensor, Variable, current
-from graphc.utils import snake_case
+from graphc.utils import automatic_name, snake_case
 
 
 class Metric:

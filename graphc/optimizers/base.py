@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from graphc import ops
-from graphc.layers.symbolic import automatic_name
 from graphc.serialization import serialize_keras_object
 from graphc.trace import Tensor, Variable, assign_all, current
+from graphc.utils import automatic_name
 
 from .schedules import LearningRateSchedule, deserialize
 
@@ -118,6 +118,10 @@ class Optimizer:
         clips = [n for n in names if getattr(self, n) is not None]
         if len(clips) > 1:
             raise ValueError(f"{kind}: only one of {' and '.join(clips)} can be set")
+        for name in clips:
+            value = getattr(self, name)
+            if not isinstance(value, (int, float, np.number)):
+                raise ValueError(f"{kind}: {name} must be a number, got {value!r}")
         if self.use_ema:
             fraction(kind, "ema_momentum", self.ema_momentum)
         for name, least in (("ema_overwrite_frequency", 1), ("gradient_accumulation_steps", 2)):
@@ -194,8 +198,22 @@ class Optimizer:
         Raises:
             ValueError: when number or shapes differ; then nothing is changed.
         """
-        values = [store[str(at)] for at in range(len(store))]
-        assign_all(f"optimizer {self.name!r}", self.variables, values)
+        read = getattr(store, "stored", store.__getitem__)  # a file's need not be read at once
+        values = [read(str(at)) for at in range(len(store))]
+        variables = self.kept_in(len(store)) or self.variables
+        assign_all(f"optimizer {self.name!r}", variables, values)
+
+    def kept_in(self, count: int) -> list[Variable]:
+        """Which variables a saved state of so many arrays has; none if it is another optimizer's.
+
+        One that was saved before its first step may have no slots yet: where there was no step
+        here either, they have their first values, and are left so.
+        """
+        own = self.variables
+        before = own[: len(own) - len(self._slots)]
+        if count == len(before) and not self._iterations.value:
+            return before
+        return own if count == len(own) else []
 
     def add_slot(self, variable: Variable, name: str, value: float = 0.0) -> Variable:
         """A value of a variable's shape."""

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from graphc.layers.recurrent import RNN
 from graphc.trace import Variable, assign_all
+from graphc.tree import flatten
 from graphc.utils.atomic import replacing
 
 from .hdf5 import Store, reading
+from .layout import places
 from .weights import TRAINING, opened, read_weights, unchanged_on_errors, write_weights
 
 ARRAYS = f"{TRAINING}/arrays"
@@ -74,4 +77,6 @@ def load_training_state(model: Any, path: str | os.PathLike[str]) -> dict[str, A
 
 def _variables(model: Any) -> list[Variable]:
     """What changes while a model is trained, beside its weights and its optimizer's state."""
-    return [*model.random_state, *(v for metric in model.metrics for v in metric.variables)]
+    metrics = [v for metric in model.metrics for v in metric.variables]
+    recurrent = [layer for layer in places(model) if isinstance(layer, RNN) and layer.stateful]
+    return [*model.random_state, *metrics, *flatten([layer.states for layer in recurrent])]

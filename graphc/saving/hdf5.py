@@ -9,11 +9,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from graphc.trace import Stored
+
 # Files of models are a few groups deep.
 DEEPEST = 64
+# Groups and arrays, each of which takes a moment: several thousand layers with Adam's state.
+MOST_OBJECTS = 50_000
 # What a file may hold beyond the target's own bytes: counters, and a wider type.
 SPARE_BYTES = 1 << 20
 SPARE_ELEMENTS = SPARE_BYTES // 4
+# Arrays of so many bytes are no matter.
+_SMALL = 1 << 16
 
 
 class Contents(dict[str, Any]):
@@ -96,7 +102,7 @@ class _Refused(ValueError):
 def _fill(found: Contents, file: Any) -> None:
     import h5py  # noqa: PLC0415
 
-    seen = set()
+    seen, objects = set(), 0
     stack = [("", file)]
     while stack:
         path, group = stack.pop()
@@ -107,6 +113,9 @@ def _fill(found: Contents, file: Any) -> None:
         found.groups[path] = group
         if path.count("/") > DEEPEST:
             raise _Refused(f"groups are nested more than {DEEPEST} deep")
+        objects += len(group)
+        if objects > MOST_OBJECTS:
+            raise _Refused(f"it has more than {MOST_OBJECTS:,} groups and arrays")
         for name in group:
             inner = f"{path}/{name}".lstrip("/")
             link = group.get(name, getlink=True)
@@ -136,6 +145,20 @@ def size_of(dataset: Any) -> int:
     return int(dataset.size) * int(dataset.dtype.itemsize)
 
 
+class _Stored(Stored):
+    """A dataset that is read into the array where it is needed."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        self.shape = dataset.shape
+
+    def read_into(self, array: np.ndarray) -> None:
+        if self._dataset.dtype == array.dtype:
+            self._dataset.read_direct(array)
+        else:  # NumPy's conversions, not HDF5's
+            array[...] = self._dataset[()]
+
+
 class Store(Mapping[str, np.ndarray]):
     """The arrays of one group, as `load_own_variables` gets them: "0", "1" and so on.
 
@@ -143,9 +166,13 @@ class Store(Mapping[str, np.ndarray]):
         datasets: of the file, from `reading`.
         group: such as "layers/dense/vars".
         room: how many bytes an array may have.
+        late: whether `stored` may leave it to who gets an array to read it.
     """
 
-    def __init__(self, datasets: Mapping[str, Any], group: str, room: int) -> None:
+    def __init__(
+        self, datasets: Mapping[str, Any], group: str, room: int, late: bool = False
+    ) -> None:
+        self._late = late
         self._datasets = {
             path.rpartition("/")[2]: dataset
             for path, dataset in datasets.items()
@@ -155,6 +182,14 @@ class Store(Mapping[str, np.ndarray]):
         self._room = room + SPARE_BYTES
 
     def __getitem__(self, name: str) -> np.ndarray:
+        return np.asarray(self._checked(name)[()])
+
+    def stored(self, name: str) -> Any:
+        """The same, or an object that reads a large array into its place."""
+        dataset = self._checked(name)
+        return _Stored(dataset) if self._late and size_of(dataset) > _SMALL else self[name]
+
+    def _checked(self, name: str) -> Any:
         dataset = self._datasets[name]
         size = size_of(dataset)
         if size > self._room:
@@ -162,7 +197,7 @@ class Store(Mapping[str, np.ndarray]):
                 f"{self.group}/{name} has shape {dataset.shape} and would take {size:,} bytes, "
                 "more than all the weights it is read for"
             )
-        return np.asarray(dataset[()])
+        return dataset
 
     def __contains__(self, name: object) -> bool:
         return name in self._datasets  # without reading it

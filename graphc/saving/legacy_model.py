@@ -11,6 +11,7 @@ from graphc import losses, metrics, optimizers
 from graphc.budget import building
 from graphc.registration import CustomObjectScope, exported
 from graphc.serialization import deserialize_keras_object
+from graphc.trace import Variable
 from graphc.training import Trainer
 
 from .hdf5 import Contents, reading
@@ -33,7 +34,7 @@ OLD_NAMES = {
 def read_legacy_model(
     stream: BinaryIO, source: str, custom_objects: Mapping[str, Any] | None, compile: bool
 ) -> Any:
-    """The model of an open HDF5 file; its optimizer's state is read if it is Keras 3's.
+    """The model of an open HDF5 file, with its optimizer's state.
 
     Args:
         source: the file's name, for messages, which start with it.
@@ -145,13 +146,42 @@ def _read_optimizer(model: Any, contents: Contents) -> None:
     group = "optimizer_weights"
     names = names_of(contents, group, "weight_names")
     model.optimizer.prepare(model.trainable_weights)
-    own = model.optimizer.variables
-    if len(names) == len(own):
+    own = model.optimizer.kept_in(len(names)) or _keras_2_order(model.optimizer, names)
+    if own:
         paths = [f"{group}/{name}" for name in names]
         read_arrays(f"optimizer {model.optimizer.name!r}", own, contents, paths)
     elif names:
         warnings.warn(
             f"{contents.source}: the state of optimizer {model.optimizer.name!r} is not read: it "
-            f"has {len(own)} variables, the file {len(names)}",
+            f"has {len(model.optimizer.variables)} variables, the file {len(names)}",
             stacklevel=4,
         )
+
+
+def _keras_2_order(optimizer: optimizers.Optimizer, names: list[str]) -> list[Variable]:
+    """An optimizer's variables as Keras 2 names and orders them, without the learning rate.
+
+    Up to 2.10 (`tf_keras.optimizers.legacy`), "Adam/iter:0", then all "Adam/dense/kernel/m:0", all
+    "Adam/dense/kernel/v:0"; later "iteration:0", then "Adam/m/dense/kernel:0" in Keras 3's order.
+
+    Returns:
+        None of them where the names are others.
+    """
+    first, *rest = names or [""]
+    if first.rpartition("/")[2] not in ("iter:0", "iteration:0"):
+        return []
+    last = first.endswith("iter:0")
+    parts = [name.partition(":")[0].split("/") for name in rest]
+    if any(len(part) < 2 for part in parts):
+        return []
+    kinds = [part[-1 if last else 1] for part in parts]
+    slots: dict[str, list[Variable]] = {}
+    for slot in optimizer.variables:
+        if "/" in slot.name:
+            slots.setdefault(slot.name.rpartition("/")[2], []).append(slot)
+    theirs = list(dict.fromkeys(kinds))
+    counts = [kinds.count(kind) for kind in theirs]
+    if counts != [len(own) for own in slots.values()]:
+        return []
+    next_of = dict(zip(theirs, map(iter, slots.values()), strict=True))
+    return [optimizer.variables[0], *(next(next_of[kind]) for kind in kinds)]

@@ -21,7 +21,7 @@ from graphc.trace import Variable
 from graphc.utils.atomic import replacing
 
 from .archive import members, weights_of
-from .hdf5 import Store, reading, refuse
+from .hdf5 import Contents, Store, reading, refuse
 from .layout import places
 from .legacy_weights import read_legacy_weights
 from .tensors import read_tensors, write_tensors
@@ -193,11 +193,13 @@ def read_weights(
     room = sum(2 * weight.value.nbytes for weight in model.weights)
     layers = places(model)
     wrong = _surplus(datasets, layers.values())
+    # Where what does not fit is left as it is, arrays are read before any is changed.
+    late = isinstance(datasets, Contents) and not skip_mismatch
     for layer, place in layers.items():
-        wrong += _read(layer, Store(datasets, _group(place), room))
+        wrong += _read(layer, Store(datasets, _group(place), room, late))
     refuse(model, source, wrong, skip_mismatch)
     if model.compiled:
-        wrong = _read_optimizer(model, Store(datasets, _group(OPTIMIZER), room))
+        wrong = _read_optimizer(model, Store(datasets, _group(OPTIMIZER), room, late))
         refuse(model, source, wrong, skip=False)
 
 
@@ -217,7 +219,7 @@ def _read_optimizer(model: Any, store: Store) -> list[str]:
     optimizer = model.optimizer
     if len(store) > len(optimizer.variables):
         optimizer.prepare(model.trainable_weights)
-    if len(store) == len(optimizer.variables):
+    if optimizer.kept_in(len(store)):
         return _read(optimizer, store)
     if store:
         warnings.warn(

@@ -11,7 +11,13 @@ from graphc.registration import (
 )
 from graphc.serialization import deserialize_keras_object, serialize_keras_object
 
-from .arrays import normalize, pad_sequences, split_dataset, to_categorical
+from .arrays import (
+    normalize,
+    pad_sequences,
+    split_dataset,
+    standardize_dtype,
+    to_categorical,
+)
 from .batches import (
     PyDataset,
     Sequence,
@@ -22,7 +28,7 @@ from .batches import (
 from .files import get_file
 from .image_folders import image_dataset_from_directory
 from .images import array_to_img, img_to_array, load_img, save_img
-from .naming import resolve, snake_case
+from .naming import automatic_name, clear_session, resolve, snake_case
 from .plotting import plot_model
 from .progbar import Progbar
 from .symbolic import get_source_inputs, is_keras_tensor
@@ -33,6 +39,8 @@ __all__ = [
     "PyDataset",
     "Sequence",
     "array_to_img",
+    "automatic_name",
+    "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
@@ -55,6 +63,7 @@ __all__ = [
     "set_random_seed",
     "snake_case",
     "split_dataset",
+    "standardize_dtype",
     "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",

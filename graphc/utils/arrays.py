@@ -191,3 +191,32 @@ def _split_sizes(left: float | None, right: float | None, rows: int) -> tuple[in
             f"{rows} rows empty"
         )
     return first, second
+
+
+# What Keras knows.
+_DTYPES = frozenset({
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "bfloat16",
+    "float8_e4m3fn", "float8_e5m2", "float16", "float32", "float64", "complex64", "complex128",
+    "string",
+})  # fmt: skip
+_PYTHON_DTYPES = {bool: "bool", int: "int32", float: "float32", str: "string"}
+
+
+def standardize_dtype(dtype: Any) -> str:
+    """The name of a dtype of NumPy, Python, JAX or PyTorch (`keras.utils.standardize_dtype`).
+
+    Args:
+        dtype: a name, a type, or what has it as its name; None for "float32". As in Keras, Python's
+            int is "int32" and its float "float32".
+
+    Raises:
+        ValueError: for what Keras has no dtype of.
+    """
+    known = _PYTHON_DTYPES.get(dtype) if isinstance(dtype, type) else None
+    if dtype is None or known is not None:
+        return known or "float32"
+    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
+    name = str(name).rpartition(".")[2]  # "torch.float32"
+    if name not in _DTYPES:
+        raise ValueError(f"dtype: expected one of {', '.join(sorted(_DTYPES))}, got {dtype!r}")
+    return name

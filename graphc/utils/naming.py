@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from graphc.errors import unknown_name
 from graphc.registration import get_registered_object
 from graphc.serialization import deserialize_keras_object, is_object
+
+_counts: Counter[str] = Counter()  # names given so far
+
+
+def automatic_name(class_name: str) -> str:
+    """Keras's names: Dense -> dense, dense_1 ...; ReLU -> re_lu."""
+    snake = snake_case(class_name)
+    count = _counts[snake]
+    _counts[snake] += 1
+    return f"{snake}_{count}" if count else snake
+
+
+def clear_session(free_memory: bool = True) -> None:
+    """Makes automatic names begin again: dense, dense_1 ... (`keras.utils.clear_session`).
+
+    Nothing else is kept of models beside them: weights and compiled code go with them.
+
+    Args:
+        free_memory: whether models in circles of references, which nothing else holds, are freed
+            now rather than some time later.
+    """
+    _counts.clear()
+    if free_memory:
+        gc.collect()
 
 
 def snake_case(name: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from graphc import layers, models, stages, utils
+from graphc import compiler, layers, models, stages, utils
 from graphc.__main__ import main
 from graphc.ir.text import parse, to_text
 
@@ -37,9 +40,8 @@ def model() -> models.Sequential:
 
 
 def test_every_stage_has_a_text_and_graphs_parse_back(model: models.Sequential) -> None:
-    names = "traced forward gradient update simplify fuse schedule memory llvm llvm-opt asm"
     ((_, program),) = [("train", model.program("train", _data()))]
-    assert list(program.stages) == names.split()
+    assert list(program.stages) == STAGES
     for stage in program.stages.values():
         text = model.dump(stage.name)
         assert text == stage.text() and stage.seconds >= 0
@@ -112,6 +114,33 @@ def test_dumping_everything_changes_no_bits(
     assert capsys.readouterr().out.count("-train: ") == 11
 
 
+STAGES = [
+    "traced", "forward", "gradient", "update", "simplify", "fuse", "schedule", "memory", "llvm",
+    "llvm-opt", "asm",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fails", ["gradient", "fuse", "memory", "llvm", "llvm-opt"])
+def test_what_there_is_is_dumped_when_a_stage_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("as a bug would")
+
+    place = {
+        "gradient": (compiler, "gradient"), "fuse": (compiler, "fuse"),
+        "memory": (compiler, "plan_memory"), "llvm": (stages, "generate"),
+        "llvm-opt": (compiler.jit, "load_graph"),
+    }  # fmt: skip
+    monkeypatch.setattr(*place[fails], fail)
+    monkeypatch.setenv(stages.VARIABLE, str(tmp_path))
+    with pytest.raises(RuntimeError, match="as a bug would"):
+        tiny().program("train", _data())
+    (folder,) = tmp_path.iterdir()
+    written = [path.stem.partition("-")[2] for path in sorted(folder.iterdir())]
+    assert written == STAGES[: STAGES.index(fails)]
+
+
 def test_dump_and_opt_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,6 +161,58 @@ def test_dump_and_opt_on_the_command_line(
     assert '+  %x/0 = input() {role="data", place="argument x/0"}' in capsys.readouterr().out
     assert main(["dump", name, "--program", "predict", "--only", "lonely"]) == 2
     assert "Unknown layer 'lonely'" in capsys.readouterr().err
+
+
+def test_a_saved_model_on_the_command_line(
+    tmp_path: Path, model: models.Sequential, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.keras"
+    model.save(path)
+    assert main(["dump", str(path), "--stage", "fuse"]) == 0
+    assert _without_lines(capsys.readouterr().out) == _without_lines(model.dump("fuse"))
+    assert main(["explain", str(path)]) == 0
+    assert capsys.readouterr().out.startswith("sequential")
+    assert main(["profile", str(path), "--steps", "2", "--batch-size", "4"]) == 0
+    assert "hidden" in capsys.readouterr().out
+    page = tmp_path / "page.html"
+    assert main(["explore", str(path), "-o", str(page)]) == 0
+    assert "hidden" in page.read_text()
+
+
+def _without_lines(text: str) -> str:
+    """The text of a graph without the lines of Python that made it."""
+    return re.sub(r'  "[^"]*:\d+"', "", text)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no.keras", "load_model: no file no.keras"),
+        ("m.h5", "load_model: m.h5 is not a whole HDF5 file"),
+        ("m.txt", "expected the file of a saved model (.keras, .h5, .hdf5), file.py:name or"),
+        ("no.py:model", "MODEL 'no.py:model': no file no.py"),
+        ("json:dump", "MODEL 'json:dump': calling it failed: dump() missing"),
+    ],
+)
+def test_errors_of_models_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    name: str, message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("m.h5").write_bytes(b"no HDF5")
+    assert main(["dump", name]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("graphc: ") and message in error
+
+
+def test_readers_may_stop_reading(tmp_path: Path) -> None:
+    (tmp_path / "g.txt").write_text(GRAPH)
+    command = [sys.executable, "-m", "graphc", "opt", str(tmp_path / "g.txt"), "--passes", "fuse"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("options", [[], ["--compiled"]], ids=["interpreted", "compiled"])

@@ -6,7 +6,7 @@ import pickle
 import time
 import tracemalloc
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphc import layers, models
+from graphc import budget, layers, models
+from graphc.saving import hdf5
 
 KERNEL = "layers/dense/vars/0"
 Damage = Callable[[Path], object]  # of a good file
@@ -29,6 +30,15 @@ def made() -> Any:
     model.compile("adam", "mse")
     model.optimizer.prepare(model.trainable_weights)
     return model
+
+
+@pytest.fixture(autouse=True, scope="module")
+def low_limits() -> Iterator[None]:
+    """Limits of what takes long, so that the tests do not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "MAX_CALLS", 500)
+        patch.setattr(hdf5, "MOST_OBJECTS", 500)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +103,26 @@ def deep(file: Any) -> None:
     group = file
     for _ in range(500):
         group = group.create_group("g")
+
+
+def links(file: Any) -> None:
+    for at in range(500):
+        file[f"layers/dense/vars/again{at}"] = file[KERNEL]
+
+
+def groups(file: Any) -> None:
+    for at in range(500):
+        file.create_group(f"layers/dense_{at + 2}")
+
+
+def enormous(file: Any) -> None:
+    """Numbers of three bytes, as no machine has them."""
+    del file[KERNEL]
+    kind = h5py.h5t.IEEE_F32LE.copy()
+    kind.set_fields(20, 10, 7, 0, 7)
+    kind.set_size(3)
+    space = h5py.h5s.create_simple((3, 5))
+    h5py.h5d.create(file.id, KERNEL.encode(), kind, space)
 
 
 def text(content: bytes) -> Damage:
@@ -212,6 +242,16 @@ WEIGHTS: dict[str, tuple[Damage, str]] = {
     "a name that is no UTF-8": (
         h5(lambda f: h5py.h5o.link(f["layers/dense"].id, f.id, b"\xff\xfe")),
         "is not a whole HDF5|is linked to from two places",
+    ),
+    "an array of links": (h5(links), "more than 500 groups and arrays"),
+    "an array of groups": (h5(groups), "more than 500 groups and arrays"),
+    "odd numbers": (h5(enormous), r"has shape \(3, 4\), got \(3, 5\)"),
+    "bytes of no kind": (replaced(KERNEL, shape=(3, 4), dtype=np.dtype("V4")), "must hold numbers"),
+    "arrays as numbers": (
+        replaced(KERNEL, shape=(3,), dtype=np.dtype("(4,)f4")), "must hold numbers"
+    ),
+    "as many axes as there may be": (
+        replaced(KERNEL, shape=(1,) * 32, dtype="f4"), r"has shape \(3, 4\), got \(1, 1, 1"
     ),
     "a slot's shape": (
         replaced("optimizer/vars/3", data=np.ones(9)), r"optimizer 'adam.*has shape .*got \(9,\)"
@@ -347,6 +387,54 @@ def unknowns(given: Any) -> None:
     given["config"]["layers"][2]["config"]["kernel_initializer"]["class_name"] = "Glorious"
 
 
+def overlapping(path: Path) -> None:
+    """The second member stands where the first one does."""
+    data = bytearray(path.read_bytes())
+    first = data.index(b"PK\1\2")
+    second = data.index(b"PK\1\2", first + 1)
+    data[second + 42 : second + 46] = data[first + 42 : first + 46]
+    path.write_bytes(data)
+
+
+def doubling(depth: int) -> Any:
+    """Models in models that each call the next one twice: 2 ** depth calls of the innermost."""
+
+    def tensor(name: str, call: int) -> Any:
+        place = {"shape": [None, 3], "dtype": "float32", "keras_history": [name, call, 0]}
+        return {"class_name": "__keras_tensor__", "config": place}
+
+    inner: Any = {"module": "keras.layers", "class_name": "ReLU", "config": {"name": "level"}}
+    for level in range(depth):
+        start = {"name": "start", "batch_shape": [None, 3]}
+        calls = [{"args": [tensor(name, 0)], "kwargs": {}} for name in ("start", "level")]
+        parts = [
+            {"module": "keras.layers", "class_name": "InputLayer", "config": start,
+             "name": "start", "inbound_nodes": []},
+            {**inner, "name": "level", "inbound_nodes": calls},
+        ]  # fmt: skip
+        ends = {
+            "input_layers": [["start", 0, 0]],
+            "output_layers": [["level", int(level > 0) + 1, 0]],
+        }
+        inner = {
+            "module": "keras.models", "class_name": "Functional",
+            "config": {"name": "level", "layers": parts, **ends},
+        }  # fmt: skip
+    return inner
+
+
+def wrong_call(model: Any, place: list[Any]) -> Any:
+    """The first call of the inner layer takes another tensor."""
+    (argument,) = model["config"]["layers"][1]["inbound_nodes"][0]["args"]
+    argument["config"]["keras_history"] = place
+    return model
+
+
+def function(module: str, name: str) -> dict[str, Any]:
+    return {"module": module, "class_name": "function", "config": name, "registered_name": name}
+
+
+TEXTS = {"class_name": "__numpy__", "config": {"value": ["x"] * 99, "dtype": "U99999999"}}
 NESTED = b'{"class_name": "Sequential", "config": ' + b'{"layers": [' * 10_000
 EVAL = {"module": "builtins", "class_name": "eval", "registered_name": None}
 SYSTEM = {"module": "os", "class_name": "function", "config": "system", "registered_name": "system"}
@@ -438,6 +526,67 @@ MODELS: dict[str, tuple[Damage, str]] = {
     "a link inside": (
         inside(linked(KERNEL, h5py.ExternalLink("/etc/passwd", "/"))), "is a link to another place"
     ),
+    "an array of texts": (
+        dense(kernel_initializer={
+            "module": "keras.initializers", "class_name": "Constant", "config": {"value": TEXTS},
+            "registered_name": None,
+        }),
+        "an array of a config must hold numbers, got dtype <U99999999",
+    ),
+    "models that call each other": (
+        config(lambda c: doubling(60)), "layers call each other more than 500 times"
+    ),
+    "a list of millions": (
+        zipped(lambda m: m.update({"config.json": b"[" + b"0," * (4 << 20)}), zipfile.ZIP_DEFLATED),
+        "would unpack to 8,388,609",
+    ),
+    "a function that downloads": (
+        dense(activation=function("keras.utils", "get_file")), "function keras.utils.get_file"
+    ),
+    "a function that reads files": (
+        config(lambda c: c["compile_config"].update(loss=function("keras.models", "load_model"))),
+        "function keras.models.load_model",
+    ),
+    "a class that reads files": (
+        layer(module="keras.saving", class_name="load_model", config={"filepath": "/etc/passwd"}),
+        "class keras.saving.load_model",
+    ),
+    "a class that writes files": (
+        layer(module="keras.callbacks", class_name="CSVLogger", config={"filename": "evil"}),
+        "class keras.callbacks.CSVLogger",
+    ),
+    "a name that is a number": (dense(name=7), "name must be a string without '/', got 7"),
+    "a name that is a list": (dense(name=["first"]), "name must be a string"),
+    "a name that is a path": (dense(name="../../evil"), r"name must be .* got '../../evil'"),
+    "a metric of gigabytes": (
+        config(lambda c: c["compile_config"].update(metrics=[
+            {"module": "keras.metrics", "class_name": "AUC", "config": {"num_thresholds": 10**9}}
+        ])),
+        "num_thresholds has 1000000000 elements",
+    ),
+    "weights of losses that are text": (
+        config(lambda c: c["compile_config"].update(loss_weights="x")), "loss_weights"
+    ),
+    "compiled for a number": (config(lambda c: c.update(compile_config=7)), "mapping, not int"),
+    "a call of a layer that is not there": (
+        config(lambda c: wrong_call(doubling(1), ["elsewhere", 0, 0])), "there is no call"
+    ),
+    "a call that waits for itself": (
+        config(lambda c: wrong_call(doubling(1), ["level", 1, 0])), "wait for each other's"
+    ),
+    "a result that there is not": (
+        config(lambda c: wrong_call(doubling(1), ["start", 0, 10**9])), "there is no tensor"
+    ),
+    "members in one place": (overlapping, "is damaged: File name in directory"),
+    "a mark of its byte order": (
+        zipped(lambda m: m.update({"config.json": b"\xef\xbb\xbf" + m["config.json"]})),
+        "config.json is no JSON",
+    ),
+    "in another encoding": (
+        zipped(lambda m: m.update({"config.json": m["config.json"].decode().encode("utf-16")})),
+        "'config.json' is damaged: 'utf-8'",
+    ),
+    "a way out of Windows": (zipped(lambda m: m.update({"..\\evil": b""})), "evil' is none of"),
     "half weights inside": (inside(cut(3000)), "is not a whole HDF5 file"),
 }  # fmt: skip
 

@@ -160,6 +160,57 @@ def test_weights_go_into_a_model_in_their_order(tmp_path: Path) -> None:
         other.load_weights(path, skip_mismatch=True)
 
 
+WEIGHTS = ["first/kernel", "first/bias", "normal/gamma", "normal/beta", "last/kernel", "last/bias"]
+MOMENTUM = {"name": "RMSprop", "learning_rate": 0.1, "momentum": 0.5, "centered": False}
+STATES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "adam of 2.4": (ADAM, [
+        "training/Adam/iter:0",
+        *(f"training/Adam/{name}/{slot}:0" for slot in "mv" for name in WEIGHTS),
+    ]),
+    "adam of 2.12": (ADAM, [
+        "iteration:0", *(f"Adam/{slot}/{name}:0" for name in WEIGHTS for slot in "mv"),
+    ]),
+    "rmsprop of 2.4": ({"class_name": "RMSprop", "config": MOMENTUM}, [
+        "RMSprop/iter:0",
+        *(f"RMSprop/{name}/{slot}:0" for slot in ("rms", "momentum") for name in WEIGHTS),
+    ]),
+    "rmsprop of 2.12": ({"class_name": "RMSprop", "config": MOMENTUM}, [
+        "iteration:0",
+        *(f"RMSprop/{slot}/{name}:0" for slot in ("velocity", "momentum") for name in WEIGHTS),
+    ]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STATES)
+def test_an_optimizers_state(tmp_path: Path, case: str) -> None:
+    """In the orders of Keras 2, as tf_keras's optimizers, old and new ones, make their slots."""
+    optimizer, names = STATES[case]
+    path = tmp_path / "m.h5"
+    write(path, sequential(), ["first", "normal", "last"])
+    values = {}
+    with h5py.File(path, "r+") as file:
+        file.attrs["training_config"] = json.dumps({**TRAINING, "optimizer_config": optimizer})
+        del file["optimizer_weights"]
+        slots = file.create_group("optimizer_weights")
+        slots.attrs["weight_names"] = [name.encode() for name in names]
+        slots.create_dataset(names[0], data=7)
+        for at, name in enumerate(names[1:]):
+            owner = next(weight for weight in WEIGHTS if weight in name)
+            layer, _, kind = owner.partition("/")
+            values[name] = np.full(SHAPES[layer][kind], at, np.float32)
+            slots.create_dataset(name, data=values[name])
+    model = models.load_model(path)
+    assert model.optimizer.iterations.value == 7
+    assert float(model.optimizer.learning_rate) == pytest.approx(optimizer["config"].get("lr", 0.1))
+    own = {"m": "momentum", "v": "velocity", "rms": "velocity"}
+    found = {variable.name: variable.value for variable in model.optimizer.variables[2:]}
+    assert len(found) == len(values)
+    for name, value in values.items():
+        owner = next(weight for weight in WEIGHTS if weight in name)
+        (slot,) = {part for part in name.partition(":")[0].split("/")} & {*own, *own.values()}
+        np.testing.assert_array_equal(found[f"{owner}/{own.get(slot, slot)}"], value)
+
+
 def attribute(name: str, value: Any) -> Callable[[Any], None]:
     return lambda file: file.attrs.__setitem__(name, value)
 

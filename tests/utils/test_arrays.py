@@ -1,12 +1,20 @@
 """One-hot rows, normalised vectors, padded sequences and splits, as Keras makes them."""
 
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from graphc.utils import normalize, pad_sequences, set_random_seed, split_dataset, to_categorical
+from graphc.utils import (
+    normalize,
+    pad_sequences,
+    set_random_seed,
+    split_dataset,
+    standardize_dtype,
+    to_categorical,
+)
 
 
 def test_to_categorical() -> None:
@@ -119,3 +127,21 @@ def test_split_dataset_shuffles_as_keras() -> None:
 def test_split_dataset_errors(dataset: Any, sizes: tuple[Any, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         split_dataset(dataset, *sizes)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        (None, "float32"), (int, "int32"), (float, "float32"), (bool, "bool"), (str, "string"),
+        ("float16", "float16"), (np.int64, "int64"), (np.dtype("uint8"), "uint8"),
+        (SimpleNamespace(__name__="bfloat16"), "bfloat16"),
+    ],
+)  # fmt: skip
+def test_dtypes_have_keras_names(dtype: Any, name: str) -> None:
+    assert standardize_dtype(dtype) == name
+
+
+@pytest.mark.parametrize("dtype", ["float3", list, 7, np.dtype("U3")])
+def test_other_dtypes_are_refused(dtype: Any) -> None:
+    with pytest.raises(ValueError, match="dtype: expected one of bfloat16, bool"):
+        standardize_dtype(dtype)

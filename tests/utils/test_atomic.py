@@ -94,3 +94,51 @@ def test_kills_leave_a_whole_file(tmp_path: Path) -> None:
             process.send_signal(signal.SIGKILL)
         data = path.read_bytes()
         assert len(data) == 300_000 and len(set(data)) == 1
+    write(path, b"new")
+    assert list(tmp_path.iterdir()) == [path]  # what the kills left is gone
+
+
+WAITING = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from atomic import replacing
+with replacing(sys.argv[1]) as temporary:
+    temporary.write_bytes(b"its")
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_others_are_writing_stays(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    command = [sys.executable, "-c", WAITING, str(path), FOLDER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        others = [
+            tmp_path / name for name in (".file.0123abcx", ".file2.01234567", "file.01234567")
+        ]
+        for other in others:
+            other.touch()
+        (tmp_path / ".file.00000000").symlink_to(others[0])
+        write(path, b"mine")
+        assert path.read_bytes() == b"mine"
+        assert len(list(tmp_path.iterdir())) == 6  # the link as well
+        process.communicate()
+    assert process.returncode == 0 and path.read_bytes() == b"its"
+
+
+def test_a_file_that_is_taken_for_a_dead_ones_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its making and its lock, another process deletes it."""
+    lock, deleted = atomic._lock, []
+
+    def late(handle: int, wait: bool) -> bool:
+        if not deleted:
+            deleted.extend(tmp_path.iterdir())
+            deleted[0].unlink()
+        return lock(handle, wait)
+
+    monkeypatch.setattr(atomic, "_lock", late)
+    write(tmp_path / "file", b"new")
+    assert deleted and [p.read_bytes() for p in tmp_path.iterdir()] == [b"new"]

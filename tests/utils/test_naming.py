@@ -2,6 +2,7 @@
 
 import pytest
 
+from graphc import layers, utils
 from graphc.errors import unknown_name
 from graphc.saving import custom_object_scope
 from graphc.utils import resolve, snake_case
@@ -64,3 +65,10 @@ def test_resolve_takes_what_keras_takes() -> None:
     for wrong in (3, {"size": 5}):
         with pytest.raises(ValueError, match="Could not interpret the thing"):
             resolve("thing", wrong, known, "keras.things")
+
+
+def test_names_begin_again() -> None:
+    utils.clear_session()
+    assert [layers.Dense(1).name for _ in range(2)] == ["dense", "dense_1"]
+    utils.clear_session(free_memory=False)
+    assert layers.Dense(1).name == "dense"
