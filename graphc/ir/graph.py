@@ -76,7 +76,7 @@ class Graph:
         self.name = name
         self.nx = nx.MultiDiGraph()
         # networkx's own dictionaries, {node: {neighbour: {position: data}}}: its views of them make
-        # several objects a query, which took a third of the passes' time.
+        # several objects a query, which took a quarter of the passes' time.
         self._into: _Edges = self.nx._pred
         self._out: _Edges = self.nx._succ
         self.outputs: dict[str, Node] = {}
