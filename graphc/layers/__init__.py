@@ -76,6 +76,15 @@ from .pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from .preprocessing.augmentation import (
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
+from .preprocessing.color import RandomBrightness, RandomContrast
+from .preprocessing.images import CenterCrop, Resizing
 from .recurrent import GRU, LSTM, RNN, SimpleRNN
 from .shaping import (
     Cropping1D,

@@ -7,7 +7,7 @@ of `layers.Input` too, where it becomes a layer of the model, and outside of mod
 it returns arrays.
 """
 
-from . import operators
+from . import image, operators
 from .activation import (
     celu,
     elu,
