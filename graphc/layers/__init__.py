@@ -84,7 +84,11 @@ from .preprocessing.augmentation import (
     RandomZoom,
 )
 from .preprocessing.color import RandomBrightness, RandomContrast
+from .preprocessing.encoding import CategoryEncoding, Discretization
+from .preprocessing.hashing import Hashing
 from .preprocessing.images import CenterCrop, Resizing
+from .preprocessing.lookup import IntegerLookup, StringLookup
+from .preprocessing.text import TextVectorization
 from .recurrent import GRU, LSTM, RNN, SimpleRNN
 from .shaping import (
     Cropping1D,
