@@ -71,8 +71,7 @@ class IndexLookup(Layer):
         self.oov_method = oov_method
         self.salt = checked_salt(type(self).__name__, salt)
         self._check(idf_weights)
-        self.input_vocabulary = None if isinstance(vocabulary, str) else as_list(vocabulary)
-        self.input_idf_weights = as_list(idf_weights)
+        self._given = vocabulary, idf_weights
         self._fixed = vocabulary is not None
         self._tokens: list[Any] = []
         self._index: dict[Any, int] = {}
@@ -278,6 +277,23 @@ class IndexLookup(Layer):
 
     # Configurations and files.
 
+    def written_vocabulary(self) -> dict[str, Any]:
+        """The part of the configuration that says the vocabulary.
+
+        Keras leaves one out that it took from data or from a file, and puts it beside the
+        configuration in a model's file; here it is never lost.
+        """
+        tokens, idf_weights = self._given
+        if tokens is None or isinstance(tokens, str):
+            tokens = self._tokens or None
+            if self._idf is not None:
+                idf_weights = self._idf.value[len(self._special) : self.vocabulary_size()]
+        return {
+            "vocabulary": as_list(tokens),
+            "idf_weights": as_list(idf_weights),
+            "vocabulary_size": self.known_size,
+        }
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -285,14 +301,12 @@ class IndexLookup(Layer):
             "num_oov_indices": self.num_oov_indices,
             "mask_token": self.mask_token,
             "oov_token": self.oov_token,
-            "vocabulary": self.input_vocabulary,
-            "idf_weights": self.input_idf_weights,
             "invert": self.invert,
             "output_mode": self.output_mode,
             "pad_to_max_tokens": self.pad_to_max_tokens,
             "oov_method": self.oov_method,
             "salt": self.salt,
-            "vocabulary_size": self.known_size,
+            **self.written_vocabulary(),
         }
 
     @classmethod

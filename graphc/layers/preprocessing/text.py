@@ -194,8 +194,7 @@ class TextVectorization(Layer):
             "output_mode": lookup.output_mode,
             "output_sequence_length": self.output_sequence_length,
             "pad_to_max_tokens": lookup.pad_to_max_tokens,
-            "vocabulary": lookup.input_vocabulary,
-            "idf_weights": lookup.input_idf_weights,
+            **lookup.written_vocabulary(),
             "vocabulary_size": lookup.known_size or self.vocabulary_size(),
         }
 
