@@ -42,6 +42,7 @@ MODULES = [
 BASES = {
     "Layer", "Loss", "LossFunctionWrapper", "Metric", "MeanMetricWrapper", "Optimizer",
     "LearningRateSchedule", "Initializer", "RandomInitializer", "Regularizer", "Constraint",
+    "Wrapper",
 }  # fmt: skip
 ELSEWHERE = {"Lambda"}  # its config depends on the function: test_serialization.py
 

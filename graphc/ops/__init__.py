@@ -108,6 +108,7 @@ from .elementwise import (
 )
 from .linear import matmul, one_hot, take, take_along_axis
 from .nn import gelu, log_sigmoid, log_softmax, normalize, relu, softmax, softplus
+from .pooling import adaptive_average_pool, adaptive_max_pool
 from .reductions import (
     all,
     any,

@@ -25,21 +25,11 @@ from .elementwise import (
     subtract,
     where,
 )
+from .linear import along
 from .shaping import pad, reshape
 
 FILLS = ("constant", "nearest", "wrap", "mirror", "reflect")
 AFFINE_INTERPOLATIONS = ("nearest", "bilinear")
-
-
-def along(x: Tensor, index: TensorLike, axis: int) -> Tensor:
-    """The elements of x at int32 indices (n,) along an axis, without moving the axis."""
-    index = convert_to_tensor(index, "i32")
-    before = x.shape[:axis]
-    size = node("size", dim=x.shape[axis], dtype="i32")
-    rows = reshape(x, (product((*before, x.shape[axis])), *x.shape[axis + 1 :]))
-    starts = multiply(node("iota", shape=(product(before),), axis=0), size)
-    found = node("gather", rows, add(reshape(starts, (-1, 1)), reshape(index, (1, -1))))
-    return reshape(found, (*before, *index.shape, *x.shape[axis + 1 :]))
 
 
 @recorded

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from graphc import ops
-from graphc.ops.image import AFFINE_INTERPOLATIONS, along
+from graphc.ops.image import AFFINE_INTERPOLATIONS
+from graphc.ops.linear import along
 from graphc.random import given_seed, next_seed
 from graphc.trace import Tensor, current
 
