@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from graphc import ops
-from graphc.ops.base import node
+from graphc.ops.base import node, recorded
 from graphc.trace import Tensor
 
 from .base import EPSILON, prepared
@@ -65,6 +65,7 @@ def tversky(
     return 1.0 - ops.divide(both, both + missed * alpha + wrong * beta + EPSILON)
 
 
+@recorded
 def circle(
     y_true: Any,
     y_pred: Any,
