@@ -1,7 +1,7 @@
 """Reads strings of digits whose places nobody marked: Conv2D, bidirectional LSTM, and CTC.
 
 Strings of 3 to 5 digits are made by setting digits side by side, with gaps of 0 to 3 columns; those
-to train on also of digits that are turned, slanted by stretching, and moved a little. 0.960 of the
+to train on also of digits that are turned, stretched, and moved a little. 0.969 of the
 strings held out, made of digits that are in none to train on, are read without a mistake.
 Run: python examples/strings_ctc.py --data mnist10k.npz. The file holds x_train, x_test, uint8
 (n, 28, 28), and y_train, y_test, digits; 8,000 and 2,000 of the 70,000 images of MNIST do
@@ -68,7 +68,7 @@ def main() -> float:
     parser.add_argument("--data", required=True, help="the .npz file")
     data = np.load(parser.parse_args().data)
     utils.set_random_seed(0)
-    images, labels = strings(*varied(data["x_train"], data["y_train"], 4), 24_000, 0)
+    images, labels = strings(*varied(data["x_train"], data["y_train"], 5), 48_000, 0)
     model = models.Sequential(
         [
             layers.Input((HEIGHT, WIDTH)),
@@ -77,8 +77,8 @@ def main() -> float:
             *block(16),
             layers.MaxPooling2D(2),
             *block(32),
-            *block(64),
             layers.MaxPooling2D(2),
+            *block(64),
             # A digit is three to four steps wide, and two equal ones have room for a blank between.
             layers.Reshape((WIDTH // 4, HEIGHT // 4 * 64)),
             layers.Dropout(0.2),
@@ -87,10 +87,11 @@ def main() -> float:
             layers.Dense(11),
         ]
     )
-    epochs, batch = 4, 32
+    epochs, batch = 3, 32
     steps = epochs * len(images) // batch
+    warmup = steps // 20
     rate = optimizers.schedules.CosineDecay(
-        3e-4, steps, warmup_target=3e-3, warmup_steps=steps // 20
+        3e-4, steps - warmup, warmup_target=3e-3, warmup_steps=warmup
     )
     model.compile(optimizers.Adam(rate, clipnorm=5.0), losses.CTC())
     model.fit(images, labels, batch_size=batch, epochs=epochs, verbose=2)
