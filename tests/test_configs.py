@@ -17,6 +17,9 @@ from graphc.saving import deserialize_keras_object, serialize_keras_object
 # What Keras forgets to write, and graphc writes where it is not the default.
 FORGOTTEN = {"Huber": "delta", "CosineSimilarity": "axis", "Identity": "gain"}
 
+# Keras writes what they took from data into files of its own.
+VOCABULARIES = {"StringLookup", "IntegerLookup", "TextVectorization"}
+
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_config_is_that_of_keras_both_ways(case: Case) -> None:
@@ -27,6 +30,8 @@ def test_a_config_is_that_of_keras_both_ways(case: Case) -> None:
     assert type(read) is type(made)
     assert plain(serialize_keras_object(read)) == plain(keras)
     config["config"].pop(FORGOTTEN.get(case.cls), None)
+    if case.cls in VOCABULARIES and "adapted" in case.arguments:
+        config["config"] |= {"vocabulary": None, "idf_weights": None}
     assert plain(json.loads(json.dumps(config))) == plain(keras)
 
 
@@ -37,6 +42,7 @@ MODULES = [
 BASES = {
     "Layer", "Loss", "LossFunctionWrapper", "Metric", "MeanMetricWrapper", "Optimizer",
     "LearningRateSchedule", "Initializer", "RandomInitializer", "Regularizer", "Constraint",
+    "Wrapper",
 }  # fmt: skip
 ELSEWHERE = {"Lambda"}  # its config depends on the function: test_serialization.py
 

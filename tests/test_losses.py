@@ -221,3 +221,15 @@ def test_a_loss_of_ones_own() -> None:
     for loss in (Scaled(), lambda y, p: 10 * ops.sum(ops.abs(y - p), axis=-1)):
         model.compile("sgd", loss)
         np.testing.assert_allclose(model.evaluate(x, y, verbose=0), wanted, rtol=1e-5)
+
+
+def test_circle_without_pairs_is_0_and_has_no_gradient() -> None:
+    embeddings = np.eye(4, dtype=np.float32)
+    assert losses.circle(np.arange(4), embeddings).tolist() == [0, 0, 0, 0]  # none of a class
+    assert losses.circle(np.zeros(4), embeddings).tolist() == [0, 0, 0, 0]  # none of another
+    mixed = losses.circle(np.array([0, 0, 1, 2]), embeddings, gamma=1.0)
+    assert (mixed[:2] > 0).all() and mixed[2:].tolist() == [0, 0]
+    model = models.Sequential([layers.Input((4,)), layers.Dense(3), layers.UnitNormalization()])
+    model.compile("sgd", losses.Circle())
+    model.fit(embeddings, np.array([0, 0, 1, 2]), verbose=0)
+    assert all(np.isfinite(w).all() for w in model.get_weights())

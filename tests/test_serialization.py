@@ -200,7 +200,7 @@ def test_options_that_have_their_default() -> None:
 
 def test_all_that_is_not_there_is_named_at_once() -> None:
     bad = [
-        config_of("RandomRotation", factor=0.1, name="turn"),
+        config_of("RandomHue", factor=0.1, name="turn"),
         config_of("Dense", units=2, name="d", lora_rank=4, kernel_initializer={
             "module": "keras.initializers", "class_name": "STFT", "config": {}}),
         config_of("Dense", units=2, name="e", activation={
@@ -211,7 +211,7 @@ def test_all_that_is_not_there_is_named_at_once() -> None:
     with pytest.raises(ValueError, match="not there") as caught:
         deserialize_keras_object(config)
     for part in (
-        "class keras.layers.RandomRotation (in RandomRotation 'turn')",
+        "class keras.layers.RandomHue (in RandomHue 'turn')",
         "lora_rank=4 (in Dense 'd')",
         "class keras.initializers.STFT (in Dense 'd')",
         "function my_own (in Dense 'e')",

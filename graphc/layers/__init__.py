@@ -11,6 +11,7 @@ from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .attention import AdditiveAttention, Attention, MultiHeadAttention
 from .base import Layer
 from .cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from .conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from .convolution import (
     Conv1D,
     Conv1DTranspose,
@@ -63,6 +64,12 @@ from .normalization import (
     UnitNormalization,
 )
 from .pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
     AveragePooling1D,
     AveragePooling2D,
     AveragePooling3D,
@@ -76,6 +83,19 @@ from .pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from .preprocessing.augmentation import (
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
+from .preprocessing.color import RandomBrightness, RandomContrast
+from .preprocessing.encoding import CategoryEncoding, Discretization
+from .preprocessing.hashing import Hashing
+from .preprocessing.images import CenterCrop, Resizing
+from .preprocessing.lookup import IntegerLookup, StringLookup
+from .preprocessing.text import TextVectorization
 from .recurrent import GRU, LSTM, RNN, SimpleRNN
 from .shaping import (
     Cropping1D,
@@ -93,7 +113,7 @@ from .shaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
-from .wrappers import Bidirectional, TimeDistributed
+from .wrappers import Bidirectional, SpectralNormalization, TimeDistributed, Wrapper
 
 # Keras's second names.
 AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D

@@ -245,6 +245,9 @@ class Layer(Configured):
         )
 
     def _trace_eager(self, where: str, *args: Any, **kwargs: Any) -> Any:
+        training = inspect.signature(self.call).parameters.get("training")
+        if training is not None and training.default is True:  # as of layers that augment data
+            kwargs.setdefault("training", True)
         return self.trace_call(args, kwargs, where)
 
     def ensure_built(self, args: tuple[Any, ...]) -> None:

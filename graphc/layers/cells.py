@@ -211,7 +211,11 @@ class LSTMCell(Cell):
         )
         if self.bias is not None:
             z = ops.add(z, self.bias)
-        i, f, g, o = ops.split(z, 4, axis=-1)
+        return self.stepped(ops.split(z, 4, axis=-1), memory)
+
+    def stepped(self, gates: Sequence[Tensor], memory: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Output and states of what goes into the gates and the candidate."""
+        i, f, g, o = gates
         kept = ops.multiply(self.recurrent_activation(f), memory)
         new = ops.multiply(self.recurrent_activation(i), self.activation(g))
         memory = ops.add(kept, new)

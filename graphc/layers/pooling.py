@@ -180,3 +180,64 @@ class GlobalAveragePooling3D(BaseGlobalPooling):
     """(batch, depth, height, width, channels) to (batch, channels)."""
 
     rank, reduce = 3, ops.mean
+
+
+class BaseAdaptivePooling(Layer):
+    """A function of so many windows that cover each spatial axis.
+
+    Args:
+        output_size: the number of windows, one or one an axis.
+        data_format: "channels_last" (default) or "channels_first".
+    """
+
+    rank: int
+    pool: Callable[..., Tensor]
+
+    def __init__(self, output_size: Any, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.output_size = spatial(output_size, self.rank, f"{type(self).__name__}: output_size")
+        self.data_format = data_format or "channels_last"
+
+    def call(self, inputs: Any) -> Tensor:
+        _checked_rank(inputs, self.rank)
+        return type(self).pool(inputs, self.output_size, self.data_format)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"output_size": self.output_size, "data_format": self.data_format}
+        return {**super().get_config(), **own}
+
+
+class AdaptiveAveragePooling1D(BaseAdaptivePooling):
+    """The means of so many windows of (batch, steps, channels)."""
+
+    rank, pool = 1, ops.adaptive_average_pool
+
+
+class AdaptiveAveragePooling2D(BaseAdaptivePooling):
+    """The means of so many windows of (batch, height, width, channels)."""
+
+    rank, pool = 2, ops.adaptive_average_pool
+
+
+class AdaptiveAveragePooling3D(BaseAdaptivePooling):
+    """The means of so many windows of (batch, depth, height, width, channels)."""
+
+    rank, pool = 3, ops.adaptive_average_pool
+
+
+class AdaptiveMaxPooling1D(BaseAdaptivePooling):
+    """The largest elements of so many windows of (batch, steps, channels)."""
+
+    rank, pool = 1, ops.adaptive_max_pool
+
+
+class AdaptiveMaxPooling2D(BaseAdaptivePooling):
+    """The largest elements of so many windows of (batch, height, width, channels)."""
+
+    rank, pool = 2, ops.adaptive_max_pool
+
+
+class AdaptiveMaxPooling3D(BaseAdaptivePooling):
+    """The largest elements of so many windows of (batch, depth, height, width, channels)."""
+
+    rank, pool = 3, ops.adaptive_max_pool

@@ -1,4 +1,4 @@
-"""Layers around a layer: Bidirectional and TimeDistributed, as in `keras.layers`."""
+"""Layers around a layer, as in `keras.layers`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import copy
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
-from graphc import ops
+from graphc import initializers, ops
 from graphc.serialization import serialize_keras_object, with_objects
-from graphc.trace import Tensor
+from graphc.trace import Tensor, Variable, current
 
 from .base import Layer
 from .recurrent import RNN, _CellLayer
@@ -129,7 +129,28 @@ def _like(layer: RNN, name: str, **changes: Any) -> RNN:
     return made
 
 
-class TimeDistributed(Layer):
+class Wrapper(Layer):
+    """Base of layers around one layer (`keras.layers.Wrapper`).
+
+    Args:
+        layer: the layer.
+    """
+
+    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(layer, Layer):
+            raise ValueError(f"{type(self).__name__}: expected a layer, got {layer!r}")
+        self.layer = layer
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "layer": serialize_keras_object(self.layer)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**with_objects(config, "layer"))
+
+
+class TimeDistributed(Wrapper):
     """A layer on each step of sequences: (batch, steps, ...) to (batch, steps, ...).
 
     Args:
@@ -139,10 +160,7 @@ class TimeDistributed(Layer):
     default_training: ClassVar[bool | None] = None
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if not isinstance(layer, Layer):
-            raise ValueError(f"TimeDistributed: expected a layer, got {layer!r}")
-        self.layer = layer
+        super().__init__(layer, **kwargs)
         self.supports_masking = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
@@ -155,9 +173,66 @@ class TimeDistributed(Layer):
         results = self.layer(rows)
         return ops.reshape(results, (*inputs.shape[:2], *results.shape[1:]))
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "layer": serialize_keras_object(self.layer)}
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        return cls(**with_objects(config, "layer"))
+class SpectralNormalization(Wrapper):
+    """In training, a layer with its kernel divided by its largest singular value.
+
+    As `keras.layers.SpectralNormalization` on JAX (Miyato et al. 2018): the value is found by power
+    iteration, which goes on from step to step; gradients go through the division; the kernel itself
+    stays as it is, and is used as it is outside of training.
+
+    Args:
+        layer: with a `kernel` or `embeddings`; (..., features).
+        power_iterations: how many a step; 1 by default.
+
+    Weights: the layer's kernel, vector_u (1, features), the layer's others.
+    """
+
+    def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
+        super().__init__(layer, **kwargs)
+        if not isinstance(power_iterations, int) or power_iterations < 1:
+            raise ValueError(
+                "SpectralNormalization: power_iterations must be an int of at least 1, got "
+                f"{power_iterations!r}"
+            )
+        self.power_iterations = power_iterations
+
+    def build(self, input_shape: Any) -> None:
+        if not self.layer.built:
+            self.layer.build(input_shape)
+            self.layer.built = True
+        names = [name for name in ("kernel", "embeddings") if hasattr(self.layer, name)]
+        if not names:
+            raise ValueError(f"layer {self.layer.name!r} has neither a kernel nor embeddings")
+        self.kernel_name = names[0]
+        kernel = getattr(self.layer, self.kernel_name)
+        self._own_weights.append(kernel)  # as in Keras, first among the weights
+        features = kernel.shape[-1]
+        first = initializers.TruncatedNormal(stddev=0.02)
+        self.vector_u = self.add_weight((1, features), first, trainable=False, name="vector_u")
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training:
+            return self.layer(inputs)
+        kernel = getattr(self.layer, self.kernel_name)
+        setattr(self.layer, self.kernel_name, self._normalized(kernel))
+        try:
+            return self.layer(inputs)
+        finally:
+            setattr(self.layer, self.kernel_name, kernel)
+
+    def _normalized(self, kernel: Variable) -> Tensor:
+        """The kernel over its largest singular value; 0 stays 0."""
+        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
+        u = ops.convert_to_tensor(self.vector_u)
+        for _ in range(self.power_iterations):
+            v = ops.normalize(ops.matmul(u, ops.transpose(matrix)), epsilon=1e-12)
+            u = ops.normalize(ops.matmul(v, matrix), epsilon=1e-12)
+        u, v = ops.stop_gradient(u), ops.stop_gradient(v)
+        some = ops.any(ops.not_equal(kernel, 0.0))
+        current().assign(self.vector_u, ops.where(some, u, self.vector_u))
+        sigma = ops.reshape(ops.matmul(ops.matmul(v, matrix), ops.transpose(u)), ())
+        return ops.divide(kernel, ops.where(some, sigma, 1.0))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "power_iterations": self.power_iterations}

@@ -32,6 +32,7 @@ from .classes import (
     CategoricalFocalCrossentropy,
     CategoricalGeneralizedCrossEntropy,
     CategoricalHinge,
+    Circle,
     CosineSimilarity,
     Dice,
     Hinge,
@@ -47,7 +48,7 @@ from .classes import (
     SquaredHinge,
     Tversky,
 )
-from .margin import categorical_hinge, dice, hinge, squared_hinge, tversky
+from .margin import categorical_hinge, circle, dice, hinge, squared_hinge, tversky
 from .probabilistic import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -72,7 +73,7 @@ from .sequence import ctc
 CLASSES: tuple[type[LossFunctionWrapper], ...] = (
     BinaryCrossentropy, BinaryFocalCrossentropy, CTC, CategoricalCrossentropy,
     CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy, CategoricalHinge,
-    CosineSimilarity, Dice, Hinge, Huber, KLDivergence, LogCosh, MeanAbsoluteError,
+    Circle, CosineSimilarity, Dice, Hinge, Huber, KLDivergence, LogCosh, MeanAbsoluteError,
     MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredLogarithmicError, Poisson,
     SparseCategoricalCrossentropy, SquaredHinge, Tversky,
 )  # fmt: skip
@@ -87,7 +88,7 @@ cosine, logcosh = cosine_similarity, log_cosh
 FUNCTIONS: dict[str, LossFunction] = {
     **{name_of(cls.function): cls.function for cls in CLASSES},  # type: ignore[attr-defined]
     "mse": mse, "mae": mae, "mape": mape, "msle": msle, "bce": bce, "kld": kld,
-    "cosine": cosine, "logcosh": logcosh, "kullback_leibler_divergence": kld,
+    "circle": circle, "cosine": cosine, "logcosh": logcosh, "kullback_leibler_divergence": kld,
 }  # fmt: skip
 
 

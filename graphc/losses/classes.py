@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from . import margin, probabilistic, regression, sequence
+from typing import Any
+
+from . import margin as margins
+from . import probabilistic, regression, sequence
 from .base import FunctionLoss
+
+
+def _circle(
+    y_true: Any, y_pred: Any, gamma: float = 80.0, margin: float = 0.4,
+    remove_diagonal: bool = True,
+) -> Any:  # fmt: skip
+    """`circle` with the options that its class takes."""
+    return margins.circle(
+        y_true, y_pred, gamma=gamma, margin=margin, remove_diagonal=remove_diagonal
+    )
+
+
+_circle.__name__ = "circle"
 
 
 class BinaryCrossentropy(FunctionLoss):
@@ -103,31 +119,37 @@ class LogCosh(FunctionLoss):
 class Hinge(FunctionLoss):
     """Margin of signs; see `hinge`."""
 
-    function = staticmethod(margin.hinge)
+    function = staticmethod(margins.hinge)
 
 
 class SquaredHinge(FunctionLoss):
     """Squared margin of signs; see `squared_hinge`."""
 
-    function = staticmethod(margin.squared_hinge)
+    function = staticmethod(margins.squared_hinge)
 
 
 class CategoricalHinge(FunctionLoss):
     """Margin of the right class; see `categorical_hinge`."""
 
-    function = staticmethod(margin.categorical_hinge)
+    function = staticmethod(margins.categorical_hinge)
 
 
 class Dice(FunctionLoss):
     """Of overlap; axis None by default, one value for the batch; see `dice`."""
 
-    function = staticmethod(margin.dice)
+    function = staticmethod(margins.dice)
 
 
 class Tversky(FunctionLoss):
     """Of overlap, with weights for the two kinds of error; see `tversky`."""
 
-    function = staticmethod(margin.tversky)
+    function = staticmethod(margins.tversky)
+
+
+class Circle(FunctionLoss):
+    """Of embeddings and class numbers; see `circle`."""
+
+    function = staticmethod(_circle)
 
 
 class CTC(FunctionLoss):

@@ -7,7 +7,7 @@ of `layers.Input` too, where it becomes a layer of the model, and outside of mod
 it returns arrays.
 """
 
-from . import operators
+from . import image, operators
 from .activation import (
     celu,
     elu,
@@ -108,6 +108,7 @@ from .elementwise import (
 )
 from .linear import matmul, one_hot, take, take_along_axis
 from .nn import gelu, log_sigmoid, log_softmax, normalize, relu, softmax, softplus
+from .pooling import adaptive_average_pool, adaptive_max_pool
 from .reductions import (
     all,
     any,

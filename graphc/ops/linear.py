@@ -86,6 +86,17 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
     return transpose(result, back)
 
 
+def along(x: Tensor, index: TensorLike, axis: int) -> Tensor:
+    """The elements of x at int32 indices (n,) along an axis, without moving the axis."""
+    index = convert_to_tensor(index, "i32")
+    before = x.shape[:axis]
+    size = node("size", dim=x.shape[axis], dtype="i32")
+    rows = reshape(x, (product((*before, x.shape[axis])), *x.shape[axis + 1 :]))
+    starts = multiply(node("iota", shape=(product(before),), axis=0), size)
+    found = node("gather", rows, add(reshape(starts, (-1, 1)), reshape(index, (1, -1))))
+    return reshape(found, (*before, *index.shape, *x.shape[axis + 1 :]))
+
+
 @recorded
 def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
     """x's element at an index along an axis, one index for each place of the other axes.

@@ -13,11 +13,15 @@ from . import schedules
 from .adam import Adam
 from .adaptive import Adadelta, Adagrad, Adamax, AdamW, Ftrl, Lamb, Lion, Nadam
 from .base import Optimizer
+from .factored import Adafactor
+from .muon import Muon
 from .rmsprop import RMSprop
+from .schedule_free import ScheduleFreeAdamW
 from .sgd import SGD
 
 _CLASSES: tuple[type[Optimizer], ...] = (
     SGD, RMSprop, Adam, AdamW, Adamax, Nadam, Adagrad, Adadelta, Ftrl, Lion, Lamb,
+    Adafactor, Muon, ScheduleFreeAdamW,
 )  # fmt: skip
 _ALL: dict[str, type[Optimizer]] = {cls.__name__: cls for cls in _CLASSES}
 

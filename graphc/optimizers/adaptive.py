@@ -33,7 +33,7 @@ class Slotted(Optimizer):
         own = {k: v for k, v in vars(self).items() if k in self.options}
         return {**super().get_config(), **own}
 
-    def moved(self, slot: Variable, value: Tensor, by: float) -> Tensor:
+    def moved(self, slot: Variable, value: Tensor, by: float | Tensor) -> Tensor:
         """slot += (value - slot) * by"""
         change = ops.multiply(ops.subtract(value, slot), by)
         return self.assign(slot, ops.add(slot, change))

@@ -215,9 +215,11 @@ class Optimizer:
             return before
         return own if count == len(own) else []
 
-    def add_slot(self, variable: Variable, name: str, value: float = 0.0) -> Variable:
-        """A value of a variable's shape."""
-        first = np.full(variable.shape, value)
+    def add_slot(
+        self, variable: Variable, name: str, value: float = 0.0, shape: Sequence[int] | None = None
+    ) -> Variable:
+        """A value of a variable's shape, or of another one, to go with the variable."""
+        first = np.full(variable.shape if shape is None else shape, value)
         slot = Variable(first, f"{variable.name}/{name}", False, variable.dtype)
         self._slots.append(slot)
         return slot
@@ -277,10 +279,15 @@ class Optimizer:
         self.before_updates()
         for gradient, variable in zip(gradients, variables, strict=True):
             with current().scope(current().layer_of(variable), "update"):
-                if self.weight_decay is not None and self._decays(variable):
-                    off = ops.multiply(ops.multiply(variable, self.weight_decay), rate)
+                decay = self.decay_of(variable) if self._decays(variable) else None
+                if decay is not None:
+                    off = ops.multiply(ops.multiply(variable, decay), rate)
                     self.assign(variable, ops.subtract(variable, off))
                 self.update_step(gradient, variable, rate)
+
+    def decay_of(self, variable: Variable) -> float | None:
+        """What weight decay takes off a variable, times the learning rate."""
+        return self.weight_decay
 
     def _decays(self, variable: Variable) -> bool:
         left_out, patterns = self._without_decay

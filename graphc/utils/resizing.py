@@ -55,9 +55,7 @@ def resized(
         padded[top : top + inner[0], left : left + inner[1]] = resized(image, inner, interpolation)
         return padded
     if fit == "crop":
-        rows = max(min(height, int(width * size[0] / size[1])), 1)
-        columns = max(min(width, int(height * size[1] / size[0])), 1)
-        top, left = (height - rows) // 2, (width - columns) // 2
+        top, left, rows, columns = largest_part((height, width), size)
         image = image[top : top + rows, left : left + columns]
     for axis in (0, 1):
         image = _resized_along(image, axis, size[axis], interpolation)
@@ -68,12 +66,44 @@ def _resized_along(image: np.ndarray, axis: int, size: int, interpolation: str) 
     before = image.shape[axis]
     if before == size:
         return image
-    # Where the middles of the new points lie among the old ones.
-    places = (np.arange(size) + 0.5) * before / size - 0.5
     if interpolation == "nearest":
-        nearest: np.ndarray = image.take(np.floor(places + 0.5).astype(int), axis)
+        nearest: np.ndarray = image.take(nearest_points(before, size), axis)
         return nearest
-    weights = _KERNELS[interpolation](np.abs(places[:, None] - np.arange(before)))
-    weights /= weights.sum(1, keepdims=True)  # near the borders a part lies outside
-    product = np.tensordot(weights.astype(np.float32), image, (1, axis))
+    product = np.tensordot(point_weights(before, size, interpolation), image, (1, axis))
     return np.moveaxis(product, 0, axis)
+
+
+def _places(before: int, size: int) -> np.ndarray:
+    """Where the middles of so many new points lie among the old ones."""
+    return (np.arange(size) + 0.5) * before / size - 0.5
+
+
+def nearest_points(before: int, size: int) -> np.ndarray:
+    """The old point (int) that each new one is nearest to."""
+    return np.floor(_places(before, size) + 0.5).astype(int)
+
+
+def point_weights(
+    before: int, size: int, interpolation: str, antialias: bool = False
+) -> np.ndarray:
+    """What each old point weighs in each new one: float32 (size, before), rows of sum 1.
+
+    Args:
+        before: the number of old points.
+        size: of new ones.
+        interpolation: one of INTERPOLATIONS but "nearest".
+        antialias: whether new points that are further apart take in all old ones between them.
+    """
+    reach = max(before / size, 1.0) if antialias else 1.0
+    distances = np.abs(_places(before, size)[:, None] - np.arange(before)) / reach
+    weights = _KERNELS[interpolation](distances)
+    weights /= weights.sum(1, keepdims=True)  # near the borders a part lies outside
+    return weights.astype(np.float32)
+
+
+def largest_part(shape: tuple[int, int], like: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The middle of an image in the proportions of another: top, left, rows and columns."""
+    height, width = shape
+    rows = max(min(height, int(width * like[0] / like[1])), 1)
+    columns = max(min(width, int(height * like[1] / like[0])), 1)
+    return (height - rows) // 2, (width - columns) // 2, rows, columns

@@ -311,3 +311,14 @@ def test_a_schedule_is_no_variable_and_gives_numbers() -> None:
     optimizer = optimizers.SGD(Halving())
     assert len(optimizer.variables) == 1
     assert float(Halving()(3)) == 0.25 and float(optimizer.learning_rate) == 1.0
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6)])
+def test_muon_steps_along_an_orthogonal_matrix(shape: tuple[int, int]) -> None:
+    model = models.Sequential([layers.Input(shape[:1]), layers.Dense(shape[1], use_bias=False)])
+    model.compile(optimizers.Muon(1.0, rms_rate=None, weight_decay=None), "mse")
+    before = model.get_weights()[0]
+    rows = np.random.default_rng(0).normal(size=(32, sum(shape))).astype(np.float32)
+    model.fit(rows[:, : shape[0]], rows[:, shape[0] :], batch_size=32, verbose=0)
+    values = np.linalg.svd(before - model.get_weights()[0])[1]
+    assert (values > 0.6).all() and (values < 1.25).all()

@@ -14,6 +14,7 @@ import losses
 import metrics
 import numpy as np
 import optimizers
+import preprocessing
 import recurrent
 import topologies
 
@@ -57,6 +58,13 @@ def layer(cls: str, **arguments: Any) -> Case:
 def around(given: recurrent.Case) -> Case:
     arguments = {**given.arguments, **({"inside": given.inside} if given.inside else {})}
     return Case("layers", given.layer, arguments, lambda library: recurrent.layer(library, given))
+
+
+def adapted(given: preprocessing.Case) -> Case:
+    arguments = {**given.arguments, "adapted": True}
+    return Case(
+        "layers", given.layer, arguments, lambda library: preprocessing.made(library, given)
+    )
 
 
 def scheduled(given: optimizers.Case) -> Case:
@@ -124,6 +132,15 @@ LAYERS = [
     layer("MultiHeadAttention", num_heads=2, key_dim=3, output_shape=4, dropout=0.1),
     layer("Conv1D", filters=2, kernel_size=3, bias_regularizer="l2"),
     layer("MaxPooling1D", pool_size=3, strides=1, padding="same"),
+    layer("RandomFlip", mode="vertical", seed=3, data_format="channels_first"),
+    layer("RandomCrop", height=3, width=4, seed=3),
+    layer("RandomRotation", factor=0.2, fill_mode="wrap"),
+    layer("RandomZoom", height_factor=0.2),
+    layer(
+        "RandomTranslation", height_factor=0.2, width_factor=(-0.1, 0.3), interpolation="nearest"
+    ),
+    layer("RandomContrast", factor=0.2),
+    layer("RandomBrightness", factor=[-0.1, 0.2], value_range=[0.0, 1.0], seed=1),
 ]
 
 PENALTIES = [
@@ -142,6 +159,8 @@ CASES = [
     *PENALTIES,
     *LAYERS,
     *(Case("layers", c.layer, c.arguments) for c in [*layers.CASES, *convolution.CASES]),
+    *(layer(c.layer, **c.arguments) for c in preprocessing.CASES if c.data is None),
+    *(adapted(c) for c in preprocessing.CASES if c.data is not None),
     *map(around, recurrent.CASES),
     *(Case("losses", c.loss, c.arguments) for c in losses.CASES),
     *(Case("metrics", c.metric, c.arguments) for c in metrics.CASES),

@@ -18,7 +18,7 @@ class Case:
     Args:
         target: kind of y_true: normal, positive, zeros and ones ("flags"), distributions ("rows"),
             one-hot rows ("one_hot"), class numbers ("ints"), or labellings ("labels").
-        output: activation of the model's last layer.
+        output: activation of the model's last layer; "unit" for vectors of length 1.
         shape: of a row of the output.
         weighted: whether samples have weights.
     """
@@ -74,6 +74,8 @@ CASES = [
     Case("Dice", target="flags", output="sigmoid"),
     Case("Dice", {"axis": (1, 2)}, "flags", "sigmoid", (3, 2)),
     Case("Tversky", {"alpha": 0.3, "beta": 0.7}, "flags", "sigmoid"),
+    Case("Circle", target="ints", output="unit", shape=(3,)),
+    Case("Circle", {"gamma": 5.0, "margin": 0.2, "remove_diagonal": False}, "ints", "unit", (2,)),
     Case("CTC", target="labels", shape=(6, 4)),
     Case("CTC", target="labels", shape=(3, 4), weighted=True),
 ]  # fmt: skip
@@ -105,9 +107,9 @@ def target(case: Case) -> np.ndarray:
 def record(lib: ModuleType, case: Case) -> Arrays:
     """Losses and weights of training a Dense layer and the activation."""
     layers = lib.layers
-    model = lib.models.Sequential(
-        [layers.Input(case.shape), layers.Dense(case.shape[-1]), layers.Activation(case.output)]
-    )
+    unit = case.output == "unit"
+    last = layers.UnitNormalization() if unit else layers.Activation(case.output)
+    model = lib.models.Sequential([layers.Input(case.shape), layers.Dense(case.shape[-1]), last])
     shapes = [w.shape for w in model.get_weights()]
     model.set_weights([0.5 * random(case, f"weight {at}", s) for at, s in enumerate(shapes)])
     model.compile(lib.optimizers.SGD(0.05), getattr(lib.losses, case.loss)(**case.arguments))

@@ -1,6 +1,7 @@
 """Write Keras's configurations of the objects and models in `configs.py` to `configs.json`.
 
-Run from the repository's root, in an environment with Keras 3 and JAX:
+Run from the repository's root, in an environment with Keras 3, JAX, and TensorFlow, which
+Keras's lookups, hashes and texts need:
 
     KERAS_BACKEND=jax python tests/reference/make_configs.py
 """

@@ -1,6 +1,7 @@
 """Run groups of cases with Keras and store the results, each in `<group>.npz`.
 
-Run from the repository's root, in an environment with Keras 3 and JAX:
+Run from the repository's root, in an environment with Keras 3, JAX, and TensorFlow, which
+Keras's lookups, hashes and texts need:
 
     KERAS_BACKEND=jax python tests/reference/make_reference.py dense ...
 
