@@ -16,6 +16,7 @@ each chunk packs B's stripes again, and chunks are made large instead.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -188,7 +189,9 @@ class _Emitter:
         self.segment_table = e.address(self.row_table, "i64", i64(plan.chunk_rows))
         self.m, self.k_start, self.k_stop = e.dim(p.m), i64(0), e.dim(p.k)
         self.base_row: Value = i64(0)
-        self.beside = [body.pointers[n] for n in matrices_beside(body, node)][:MOST_BESIDE]
+        # Along offsets from tables nothing is fetched ahead.
+        beside = matrices_beside(body, node) if p.a.is_matrix else []
+        self.beside = [body.pointers[n] for n in beside[:MOST_BESIDE]]
 
     def run(self, thread: Value, threads: Value) -> None:
         """The thread's run of tiles: product by product, group of panels by group."""
@@ -322,13 +325,15 @@ class _Emitter:
     # Micro-kernels.
 
     def _tiles(self, rows: tuple[Value, Value], block: _Block, panel: _Panel) -> None:
-        """All tiles of a chunk: whole ones, then one of what is left over, or by fours and one by
-        one where that is known only at run time."""
+        """All tiles of a chunk: whole ones, then one of what is left over; where that is known only
+        at run time, by what it is a multiple of, or by fours and one by one."""
         e, plan, p = self.e, self.plan, self.product
         start, stop = rows
         heights = [plan.tile_rows]
         if isinstance(p.m, Size):
-            heights += [h for h in (4, 1) if h < plan.tile_rows]
+            common = math.gcd(p.m.factor, plan.tile_rows)
+            rest = (4, 1) if common == 1 else (common,)
+            heights += [h for h in rest if h < plan.tile_rows]
         elif p.m % plan.tile_rows:
             heights.append(p.m % plan.tile_rows)
         depth = block.depth if p.a.is_matrix else e.div(block.depth, p.a.depth)
@@ -351,7 +356,7 @@ class _Emitter:
                         depth,
                         e.ir.icmp_signed("==", block.k0, self.k_start),
                         e.dim(p.a.stride),
-                        e.dim(p.a.row_stride),
+                        e.dim(p.a.row_stride if p.a.is_matrix else p.a.depth),
                         *self._next_stripe(e.ir.and_(block.fresh, is_first_tile), block, panel),
                         *(e.address(pointer, "f32", ahead) for pointer in self.beside),
                         *self._tables(in_chunk),

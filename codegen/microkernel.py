@@ -25,8 +25,9 @@ def micro_kernel(
 
     f(A, B, C, depth, whether C starts at 0, A's strides along K and between rows, B's next stripe,
     its elements between rows, an address in each of the matrices beside C): strides that are
-    constants are compiled in. When A is no matrix, depth counts segments, and two more arguments
-    hold the offsets of the rows and of the segments.
+    constants are compiled in. When A is no matrix, depth counts segments, instead of the stride
+    between rows there is the elements of a segment, and two more arguments hold the offsets of the
+    rows and of the segments.
 
     Args:
         height: rows of the tile.
@@ -35,7 +36,8 @@ def micro_kernel(
         n: elements between rows of the matrices beside C.
         beside: how many of these there are.
     """
-    shape = f"{_label(a.row_stride)}" if a.is_matrix else f"by_{_label(a.depth)}"
+    segment = "by_4s" if _in_fours(a) else f"by_{_label(a.depth)}"
+    shape = _label(a.row_stride) if a.is_matrix else segment
     name = f"micro_{height}x{vectors}_{shape}_{_label(a.stride)}"
     name += f"_{beside}x{n}" if beside else ""
     module = outer.function.module
@@ -55,6 +57,11 @@ def micro_kernel(
     return function
 
 
+def _in_fours(a: View) -> bool:
+    """Whether segments are looped over, four elements at a time, however long they are."""
+    return isinstance(a.depth, int) and a.depth > SHORT_SEGMENT and a.depth % 4 == 0
+
+
 def _label(stride: Dim) -> str:
     return str(stride).replace("*", "_")
 
@@ -67,6 +74,7 @@ class _MicroKernel:
             self.next_base, self.next_step, *rest,
         ) = e.function.args  # fmt: skip
         self.beside, self.tables = rest[:beside], rest[beside:]
+        self.segment_depth = row_stride
         self.k_stride = i64(a.stride) if isinstance(a.stride, int) else k_stride
         fixed = isinstance(a.row_stride, int)
         self.row_stride = i64(a.row_stride) if fixed else row_stride  # type: ignore[arg-type]
@@ -162,11 +170,13 @@ class _MicroKernel:
         with e.loop(i64(0), self.depth, 1, sums) as (segment, carried, carry):
             offset = e.ir.load(e.address(segment_table, "i64", segment), typ=I64)
             rows = [e.address(base, "f32", offset) for base in bases]
-            b_at = e.address(self.b_base, "f32", e.mul(segment, depth * width))
+            known = self.segment_depth if _in_fours(self.a) else i64(depth)
+            b_at = e.address(self.b_base, "f32", e.mul(e.mul(segment, known), width))
             whole = depth - depth % 4 if depth > SHORT_SEGMENT else 0
             inner = carried
             if whole:
-                with e.loop(i64(0), i64(whole), 4, inner) as (k, so_far, carry_inner):
+                stop = known if whole == depth else i64(whole)
+                with e.loop(i64(0), stop, 4, inner) as (k, so_far, carry_inner):
                     values = so_far
                     at_k = [e.address(row, "f32", e.mul(k, self.k_stride)) for row in rows]
                     b_k = e.address(b_at, "f32", e.mul(k, width))
