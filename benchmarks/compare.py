@@ -6,10 +6,11 @@
 
 Every contender runs the same workload (workloads.py) in float32, in an interpreter of its own
 that stays alive and is asked for one round at a time: contenders take turns, and only one works
-at any moment. A round is an epoch of training, or for the workload `predict` half a second of
-calls with one row. The first round of each contender is not counted; the figure is the median of
-the others. All may use the same processors. What is not installed, and what has not been written
-for the raw libraries, is reported and left out.
+at any moment; a pause between them lets the threads of the last one stop spinning. A round is a
+second of training in whole epochs, or for the workload `predict` half a second of calls with one
+row. The first round of each contender is not counted; the figure is the median of the others. All
+may use the same processors. What is not installed, and what has not been written for the raw
+libraries, is reported and left out.
 
 Columns: "ratio" is the time over that of the fastest peer (graphc is not a peer), below 1 if
 faster; "first step" is from starting the interpreter to the end of the first training step,
@@ -39,6 +40,7 @@ from contenders import BACKENDS, PEERS
 from workloads import WORKLOADS
 
 WORKER = Path(__file__).with_name("worker.py")
+PAUSE = 0.5  # seconds between rounds: OpenMP's threads spin for 0.2 behind their work
 
 
 @dataclass
@@ -106,6 +108,7 @@ def compare(workload: str, workers: list[Worker], rounds: int) -> None:
         worker.limits = worker.ask("limits")
     for index in range(rounds + 1):
         for worker in workers:
+            time.sleep(PAUSE)
             answer = worker.ask(command)
             if index and answer:
                 worker.rounds.append(answer)

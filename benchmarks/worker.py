@@ -17,6 +17,8 @@ import numpy as np
 from contenders import CONTENDERS, Model
 from workloads import WORKLOADS
 
+ROUND = 1.0  # seconds of a round of training at least
+
 
 def serve(contender: str, workload: str) -> None:
     """Build the model, take one training step, then answer commands until stdin ends."""
@@ -35,9 +37,7 @@ def serve(contender: str, workload: str) -> None:
         for line in sys.stdin:
             command, *arguments = line.split()
             if command == "train":
-                start = time.perf_counter()
-                model.train(x, y)
-                answer(step=(time.perf_counter() - start) / work.steps)
+                answer(step=epoch(lambda: model.train(x, y)) / work.steps)
             elif command == "predict":
                 answer(**{name: latency(call, x[:1]) for name, call in one_row(model).items()})
             elif command == "memory":
@@ -52,6 +52,15 @@ def serve(contender: str, workload: str) -> None:
         answer(failure=str(error))
     except Exception:
         answer(failure=traceback.format_exc())
+
+
+def epoch(train: Callable[[], None]) -> float:
+    """Seconds of an epoch, the mean of as many as fill a round."""
+    start, epochs = time.perf_counter(), 0
+    while (spent := time.perf_counter() - start) < ROUND or not epochs:
+        train()
+        epochs += 1
+    return spent / epochs
 
 
 def one_row(model: Model) -> dict[str, Callable[[np.ndarray], np.ndarray]]:

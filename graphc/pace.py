@@ -7,10 +7,13 @@ same holds for programs whose kernels are tiny. Results do not depend on the num
 
 from __future__ import annotations
 
+import math
+
 # Of the time, what trying another number of threads may cost.
 SHARE = 0.04
-# A try is at least this long, in seconds, if there are enough steps: starting threads takes time.
-TRY_SECONDS = 0.002
+# Seconds that a number of threads runs for, over several calls if need be, before it is judged: the
+# first steps of a call start threads and find caches cold.
+TRY_SECONDS = 0.005
 # Another number is taken only if a step takes less than this share of the time.
 BETTER = 0.9
 # Seconds over which the present number's pace is averaged.
@@ -31,43 +34,55 @@ class Pace:
             self.counts.append(self.counts[-1] // 2)
         self.at = 0  # the present number's place in `counts`
         self.trying: int | None = None  # the place of the one that is tried
+        self.tried = (0, 0.0)  # steps and seconds of the try so far
         self.direction = 1  # of the next try
-        self.seconds: dict[int, float] = {}  # a step's, by place
+        self.seconds: dict[int, float] = {}  # a step's, by place, where it is known
         self.budget = 0.0  # seconds that tries may cost
-        self.calls = 0
+        self.warm = False  # whether steps were run: the first one touches memory for the first time
 
     def part(self, steps: int) -> tuple[int, int]:
         """(threads, steps) to run next, of so many steps; `note` is told how long that took."""
-        self.trying = None
-        place = self.at + self.direction
-        if not 0 <= place < len(self.counts):
-            self.direction = -self.direction
-            place = self.at + self.direction
-        now = self.seconds.get(self.at)
-        if now is None or not 0 <= place < len(self.counts):
+        if self.trying is None:
+            self._begin()
+        if self.trying is None:
             return self.counts[self.at], steps
-        # At worst half the threads take twice as long; the first try is free.
-        guess = self.seconds.get(place, 2 * now)
-        count = min(steps, max(1, int(TRY_SECONDS / guess)))
-        if place in self.seconds and count * guess > self.budget:
-            return self.counts[self.at], steps
-        self.trying = place
-        return self.counts[place], count
+        missing = (TRY_SECONDS - self.tried[1]) / self._guess(self.trying)
+        return self.counts[self.trying], min(steps, max(1, math.ceil(missing)))
 
     def note(self, steps: int, seconds: float) -> None:
         """The part that `part` gave last took so long."""
-        self.calls += 1
-        each = seconds / steps
-        if self.trying is None:
-            # The first steps touch memory for the first time.
-            weight = 1.0 if self.calls <= 2 else min(1.0, seconds / MEMORY)
-            before = self.seconds.get(self.at, each)
-            self.budget += SHARE * seconds
-            if self.calls > 1:
-                self.seconds[self.at] = before + weight * (each - before)
+        if not self.warm:
+            self.warm = True
             return
-        self.seconds[self.trying] = each
-        self.direction = -self.direction
-        self.budget = min(0.0, self.budget - seconds)
-        if each < BETTER * self.seconds[self.at]:
-            self.at = self.trying
+        done, spent = self.tried
+        self.tried = done, spent = done + steps, spent + seconds
+        if self.trying is None:
+            self.budget += SHARE * seconds
+            if spent < TRY_SECONDS:
+                return
+            known = self.seconds.setdefault(self.at, spent / done)
+            self.seconds[self.at] = known + min(1.0, spent / MEMORY) * (spent / done - known)
+        else:
+            self.budget = min(0.0, self.budget - seconds)
+            if spent < TRY_SECONDS:
+                return
+            self.seconds[self.trying] = spent / done
+            if spent / done < BETTER * self.seconds[self.at]:
+                self.at = self.trying
+            self.trying = None
+            self.direction = -self.direction
+        self.tried = (0, 0.0)
+
+    def _begin(self) -> None:
+        """Begins a try, if there is another number and the budget allows it; the first is free."""
+        if not 0 <= self.at + self.direction < len(self.counts):
+            self.direction = -self.direction
+        place = self.at + self.direction
+        if self.at not in self.seconds or not 0 <= place < len(self.counts):
+            return
+        if place not in self.seconds or max(TRY_SECONDS, self._guess(place)) <= self.budget:
+            self.trying, self.tried = place, (0, 0.0)
+
+    def _guess(self, place: int) -> float:
+        """About what a step takes: at worst half the threads take twice as long."""
+        return self.seconds.get(place, 2 * self.seconds[self.at])
