@@ -169,10 +169,11 @@ def _by_phases(b: Builder, conv: _Spread) -> Node:
     batch, *counts, _ = made.tensor.shape
     rank, filters = len(axes), conv.kernel.tensor.shape[-1]
     apart = b.reshape(made, (batch, *counts, *(axis.kept for axis in axes), filters))
-    skipped = (0,) * (rank + 1), tuple(axis.skipped for axis in axes)
+    outer = (0,) * (rank + 1)
+    before = tuple(axis.skipped for axis in axes)
     behind = tuple(axis.s - axis.kept - axis.skipped for axis in axes)
     apart = b.node(
-        "pad", apart, low=(*skipped[0], *skipped[1], 0), high=(*skipped[0], *behind, 0),
+        "pad", apart, low=(*outer, *before, 0), high=(*outer, *behind, 0),
         interior=(0,) * (2 * rank + 2), value=0.0,
     )  # fmt: skip
     order = [at for axis in range(rank) for at in (1 + axis, 1 + rank + axis)]

@@ -108,6 +108,13 @@ def test_exact_gelu_and_stable_tails() -> None:
     close(results["logsumexp"], 90.0)
 
 
+def test_logsumexp_of_infinities() -> None:
+    """As in Keras: log(0) is -inf, not NaN."""
+    x = np.array([[-np.inf, -np.inf], [1, -np.inf], [np.inf, 0]], np.float32)
+    result = compute({"y": lambda x: ops.logsumexp(x, axis=1)}, x)["y"]
+    np.testing.assert_array_equal(result, np.array([-np.inf, 1, np.inf], np.float32))
+
+
 def test_ints_become_floats_where_the_function_needs_it() -> None:
     x = np.array([[0, 1, 2], [5, 4, 3]], np.int32)
     names = ["exp", "sqrt", "floor", "isfinite", "softmax", "logsumexp", "mean", "sigmoid"]

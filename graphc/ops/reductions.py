@@ -15,6 +15,7 @@ from .elementwise import (
     add,
     divide,
     exp,
+    isfinite,
     log,
     multiply,
     negative,
@@ -23,6 +24,7 @@ from .elementwise import (
     square,
     stop_gradient,
     subtract,
+    where,
 )
 from .shaping import concatenate, moveaxis, ravel, reshape, split
 
@@ -186,9 +188,10 @@ def argmax(x: TensorLike, axis: int | None = None) -> Tensor:
 def logsumexp(
     x: TensorLike, axis: int | Sequence[int] | None = None, keepdims: bool = False
 ) -> Tensor:
-    """log(sum(exp(x))), without overflow."""
+    """log(sum(exp(x))), without overflow: -inf where all elements are."""
     x = floating(x)
-    top = stop_gradient(max(x, axis, True))
+    top = max(x, axis, True)
+    top = stop_gradient(where(isfinite(top), top, 0.0))
     result = add(log(sum(exp(subtract(x, top)), axis, True)), top)
     if keepdims:
         return result
