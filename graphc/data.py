@@ -211,10 +211,8 @@ def _by_output(
         ValueError: for missing or surplus entries, naming the outputs.
     """
     names = [f"{argument} for output {name!r}" for name in outputs]
-    if len(outputs) == 1:
-        if isinstance(given, dict) and len(given) == 1:
-            (given,) = given.values()
-        elif isinstance(given, (list, tuple)) and len(given) == 1:
+    if len(outputs) == 1 and not isinstance(given, dict):
+        if isinstance(given, (list, tuple)) and len(given) == 1:
             given = given[0] if isinstance(given[0], np.ndarray) else given
         return [(given, argument)]
     if isinstance(given, dict):

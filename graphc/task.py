@@ -147,8 +147,6 @@ def _each(given: Any, names: Sequence[str], argument: str, entries: str) -> list
     if isinstance(given, dict):
         missing = [n for n in names if n not in given]
         surplus = [key for key in given if key not in names]
-        if len(names) == 1 and len(given) == 1:
-            return list(given.values())
         if surplus or (missing and entries == "all"):
             raise ValueError(
                 f"compile: {argument} must have an entry for each output, {', '.join(names)}; "

@@ -286,6 +286,21 @@ TARGETS: dict[str, tuple[dict[str, Any], str]] = {
 }  # fmt: skip
 
 
+def test_a_dict_for_one_output_has_its_name() -> None:
+    inputs = layers.Input(X.shape[1:])
+    model = models.Model(inputs, layers.Dense(2, name="out")(inputs))
+    for argument in ("loss", "metrics", "loss_weights"):
+        given = {"loss": "mse", argument: {"other": "mse"}}
+        with pytest.raises(
+            ValueError, match=f"{argument} must have .* output, out; .*other unknown"
+        ):
+            model.compile("sgd", **given)
+    model.compile("sgd", {"out": "mse"}, metrics={"out": ["mae"]})
+    model.fit(X, {"out": np.zeros((len(X), 2))}, verbose=0)
+    with pytest.raises(ValueError, match="y: the model has outputs out, got other"):
+        model.fit(X, {"other": np.zeros((len(X), 2))}, verbose=0)
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_targets_of_several_outputs(name: str) -> None:
     arguments, message = TARGETS[name]
