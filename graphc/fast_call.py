@@ -9,11 +9,16 @@ import numpy as np
 from .data import as_array
 
 
+def layout(x: np.ndarray) -> tuple[np.dtype, tuple[int, ...], tuple[int, ...]]:
+    """What arrays have in common that one prepared call takes."""
+    return x.dtype, x.shape, x.strides
+
+
 class FastCall:
     """One-array prediction with everything prepared: what a one-row loop pays for."""
 
     def __init__(self, program: Any, x: np.ndarray, columns: tuple[int, ...]) -> None:
-        self.dtype, self.shape, self.strides = x.dtype, x.shape, x.strides
+        self.dtype, self.shape, self.strides = layout(x)
         self.result_shape = (x.shape[0], *columns)
         self.result_dtype, _ = program.output_types()["output/0"]
         self.run = program.bind(("x/0", "output/0"), x.shape[0])

@@ -21,7 +21,7 @@ from .data import (
     validation_epochs,
 )
 from .execution import Progress, Run, chunks, rows_a_step
-from .fast_call import FastCall
+from .fast_call import FastCall, layout
 from .feeding import Batches, comes_in_batches, train_epoch
 from .feeding import evaluate as evaluate_batches
 from .feeding import predict as predict_batches
@@ -41,7 +41,8 @@ class _Validation(NamedTuple):
 class Trainer(Compiled):
     """The training half of a model: what `models.Model` inherits."""
 
-    fast: FastCall | None = None  # for arrays like the one that `predict` saw last
+    fast: FastCall | None = None  # prepared when `predict` sees arrays alike one after the other
+    _last: object = None  # the layout of the array that it saw last
 
     def fit(
         self,
@@ -346,8 +347,9 @@ class Trainer(Compiled):
                 run.go(start, count, batch)
             result = self._structured(run)
             if isinstance(plain, np.ndarray) and isinstance(result, np.ndarray):
-                alone = len(self.inputs) == run.steps(batch) == 1
-                self.fast = FastCall.of(self, plain) if alone else None
+                seen, self._last = self._last, layout(plain)
+                if len(self.inputs) == run.steps(batch) == 1 and seen == self._last:
+                    self.fast = FastCall.of(self, plain)
             return result
         with self._run_callbacks(callbacks, verbose, 1, run.steps(batch)) as calls:
             calls.on_predict_begin()
