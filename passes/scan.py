@@ -106,14 +106,15 @@ def hoist(graph: Graph) -> Graph:
     """The graph with work that needs no loop taken out of loops: what depends on constants alone,
     and products of sequences' elements and constants."""
     for find, take_out in ((_invariants, _without_invariants), (_products, _hoisted)):
-        if not any(find(node) for node in graph.nx if node.op == "scan"):
+        found = {node: find(node) for node in graph.nx if node.op == "scan"}
+        if not any(found.values()):
             continue
         result = Graph(graph.name)
         new: dict[Node, Node] = {}
         for node in graph.nodes():
             operands = [new[o] for o in graph.operands(node)]
-            if node.op == "scan" and (found := find(node)):
-                new[node] = take_out(result, node, operands, found)
+            if found.get(node):
+                new[node] = take_out(result, node, operands, found[node])
             else:
                 new[node] = result.import_node(node, operands)
         result.outputs = {name: new[node] for name, node in graph.outputs.items()}
@@ -198,8 +199,9 @@ def _hoisted(result: Graph, scan: Node, operands: list[Node], products: list[Nod
     outer, inner = parts(operands, scan.attrs), parts(body.inputs(), scan.attrs)
     whole = dict(zip(inner.constants, outer.constants, strict=True))  # the same in all steps
     lifted = dict(zip(inner.sequences, outer.sequences, strict=True))
+    needed = _ancestors(body, products)
     for node in body.nodes():
-        if node not in _ancestors(body, products) or node in whole or node in lifted:
+        if node not in needed or node in whole or node in lifted:
             continue
         given = body.operands(node)
         builder.scope = node.scope
