@@ -9,6 +9,7 @@ from graphc.ops.convolution import spatial
 from graphc.trace import Tensor
 
 from .cells import LSTMCell, States
+from .convolution import refuse_both
 from .recurrent import _CellLayer
 
 
@@ -39,11 +40,7 @@ class _ConvLSTMCell(LSTMCell):
         self.data_format = data_format or "channels_last"
         if self.padding not in ("valid", "same"):
             raise ValueError(f"{kind}: padding must be 'valid' or 'same', got {padding!r}")
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                f"{kind}: strides {self.strides} and dilation_rate {self.dilation_rate} cannot "
-                "both be above 1"
-            )
+        refuse_both(kind, self.strides, self.dilation_rate)
         self.output_size: Any = None  # a shape, which the states tell
 
     @property

@@ -11,6 +11,18 @@ from graphc.trace import Tensor
 from .base import Layer
 
 
+def refuse_both(kind: str, strides: tuple[int, ...], dilation_rate: tuple[int, ...]) -> None:
+    """Checks that not both strides and dilation are asked for, which Keras refuses.
+
+    Raises:
+        ValueError: naming the kind of layer.
+    """
+    if max(strides) > 1 and max(dilation_rate) > 1:
+        raise ValueError(
+            f"{kind}: strides {strides} and dilation_rate {dilation_rate} cannot both be above 1"
+        )
+
+
 class BaseConv(Layer):
     """What all convolution layers share: their arguments, the kernel, bias and activation.
 
@@ -74,11 +86,7 @@ class BaseConv(Layer):
                 f"{kind}: filters must be a positive multiple of groups, got filters={filters!r}, "
                 f"groups={groups!r}"
             )
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                f"{kind}: strides {self.strides} and dilation_rate {self.dilation_rate} cannot "
-                "both be above 1"
-            )
+        refuse_both(kind, self.strides, self.dilation_rate)
 
     def channels_of(self, input_shape: Any) -> int:
         """The size of the channel axis.
