@@ -29,11 +29,12 @@ from graphc.ir.types import Dim, Size, evaluate, product
 
 from .builder import I1, Emitter, i64
 from .elementwise import Unsupported
+from .epilogue import Epilogue, matrices_beside
 from .microkernel import micro_kernel
 from .operands import Loops, Product, product_of
 from .packing import Source, Stripe, pack
 from .target import Target
-from .values import Body, Point, unravel
+from .values import Body, unravel
 
 Value: TypeAlias = ir.Value
 
@@ -113,12 +114,6 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
     return Contraction(p, rows, vectors, k_block, group, chunk, 1 if long else group)
 
 
-def matrices_beside(body: Body, node: Node) -> list[Node]:
-    """The epilogue's inputs that it reads where it writes C."""
-    inputs = body.graph.inputs()
-    return [n for n in inputs if n.tensor == node.tensor and n not in body.operands[node]]
-
-
 def _tile_rows(m: Dim, most: int) -> int:
     """The tile height, not much below the most, that takes the least time for m rows."""
     if isinstance(m, Size):
@@ -173,7 +168,7 @@ class _Panel:
 
 class _Emitter:
     def __init__(self, e: Emitter, body: Body, node: Node, scratch: Value) -> None:
-        self.e, self.body, self.node = e, body, node
+        self.e, self.epilogue = e, Epilogue(e, body, node)
         self.plan = plan = plan_contraction(body, node, e.target)
         self.product = p = plan.product
         a, b = (body.access(o).leaf for o in body.operands[node])
@@ -401,16 +396,9 @@ class _Emitter:
 
     def _finish(self, rows: tuple[Value, Value], row: Value, panel: _Panel) -> None:
         """The elementwise work on a row of a finished chunk, and the stores."""
-        e, shape = self.e, self.node.tensor.shape
+        e = self.e
         base = self._chunk_row(panel, e.sub(row, rows[0]))
-        outer = unravel(e, e.add(self.base_row, row), shape[:-1])
+        outer = self.epilogue.outer(e.add(self.base_row, row))
         for v, valid in enumerate(panel.valids):
             sums = e.load(e.address(base, "f32", i64(v * self.lanes)), "f32", self.lanes)
-            index = [*outer, e.add(panel.column, v * self.lanes)]
-            kept = [i for i, dim in zip(index, shape, strict=True) if dim != 1]
-            # Without an axis of lanes there is one column.
-            lanes = valid if self.product.n != 1 else None
-            point = Point(e, self.body, kept, lanes, {self.node: sums})
-            point.store_all(
-                (node, self.body.results[name]) for name, node in self.body.graph.outputs.items()
-            )
+            self.epilogue.finish(outer, e.add(panel.column, v * self.lanes), sums, valid)

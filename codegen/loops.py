@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import TypeAlias
@@ -15,7 +16,7 @@ from graphc.ir.types import FLOATS, Dim, Shape, product
 from .builder import SCALARS, Emitter, i64, is_static, splat
 from .elementwise import LOWERINGS, extremum
 from .indexing import MAPS, Index
-from .values import Body, Point, squeezed, unravel
+from .values import MOST_UNROLLED, Body, Point, squeezed, unravel
 
 Value: TypeAlias = ir.Value
 
@@ -188,47 +189,62 @@ def emit_columns(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
     kept = [i for i, a in enumerate(positions) if a not in axes]
     reduced = [i for i, a in enumerate(positions) if a in axes]
     outer_dims = [full[i] for i in kept[:-1]]
-    inside = {n for n in body.nodes if squeezed(n) == full}
+    outputs = body.graph.outputs.items()
+    written = [(name, node) for name, node in outputs if squeezed(node) == full]
     lanes = e.target.lanes
 
     def block(outer: list[Value], column: Value, valids: Sequence[int]) -> None:
         """One block of vectors: all rows, then the work on the results."""
         starts = [e.add(column, v * lanes) for v in range(len(valids))]
         initial = [neutral(r, lanes) for _ in valids for r in reductions]
-        rows = e.dim(product(full[i] for i in reduced))
-        with e.loop(i64(0), rows, 1, initial) as (row, accumulators, carry):
+
+        def reduce(taken: list[Value], so_far: list[Value]) -> list[Value]:
+            """The accumulators after the elements with these indices along the reduced axes."""
             index: list[Value] = [i64(0)] * len(full)
-            for axis, value in zip(kept[:-1], outer, strict=True):
-                index[axis] = value
-            for axis, value in zip(
-                reduced, unravel(e, row, [full[i] for i in reduced]), strict=True
-            ):
+            for axis, value in [
+                *zip(kept[:-1], outer, strict=True),
+                *zip(reduced, taken, strict=True),
+            ]:
                 index[axis] = value
             following = []
             for v, valid in enumerate(valids):
                 index[kept[-1]] = starts[v]
                 point = Point(e, body, index, valid)
                 for r, reduction in enumerate(reductions):
-                    so_far = accumulators[v * len(reductions) + r]
                     value = point.value(body.operands[reduction][0])
-                    following.append(combiner(e, reduction)(so_far, value))
-                point.store_all(
-                    (node, body.results[name])
-                    for name, node in body.graph.outputs.items()
-                    if node in inside
-                )
-            carry(following)
+                    before = so_far[v * len(reductions) + r]
+                    following.append(combiner(e, reduction)(before, value))
+                point.store_all((node, body.results[name]) for name, node in written)
+            return following
+
+        final = _each_index(e, [full[i] for i in reduced], reduce, initial)
         for v, valid in enumerate(valids):
-            sums = e.carried[v * len(reductions) : (v + 1) * len(reductions)]
+            sums = final[v * len(reductions) : (v + 1) * len(reductions)]
             known = dict(zip(reductions, sums, strict=True))
             result = Point(e, body, [*outer, starts[v]], valid, known)
             result.store_all(
-                (node, body.results[name])
-                for name, node in body.graph.outputs.items()
-                if node not in inside
+                (node, body.results[name]) for name, node in outputs if squeezed(node) != full
             )
 
     _each_block(e, full[kept[-1]], outer_dims, block, thread, threads)
+
+
+def _each_index(
+    e: Emitter,
+    dims: Sequence[Dim],
+    visit: Callable[[list[Value], list[Value]], list[Value]],
+    carried: list[Value],
+) -> list[Value]:
+    """Visits all indices of these axes in order: visit(index, carried values); written out when
+    they are few, as a window's are."""
+    size = product(dims)
+    if is_static(size) and size <= MOST_UNROLLED:
+        for place in itertools.product(*(range(dim) for dim in dims)):  # type: ignore[arg-type]
+            carried = visit([i64(at) for at in place], carried)
+        return carried
+    with e.loop(i64(0), e.dim(size), 1, carried) as (number, inner, carry):
+        carry(visit(unravel(e, number, dims), inner))
+    return e.carried
 
 
 def _each_block(
@@ -258,11 +274,13 @@ def _each_block(
         return
     assert isinstance(columns, int)
     start = 0
-    for vectors in (UNROLLED, 1):
+    # Where there is nothing else to split, narrow blocks leave each thread some.
+    for vectors in (UNROLLED,) if outer_dims else (UNROLLED, 1):
         width = vectors * lanes
         count = (columns - start) // width
         if count:
             blocks(i64(start), i64(count), width, [lanes] * vectors)
             start += count * width
     if start < columns:
-        blocks(i64(start), i64(1), lanes, [columns - start])
+        rest = [min(lanes, columns - at) for at in range(start, columns, lanes)]
+        blocks(i64(start), i64(1), lanes, rest)
