@@ -34,6 +34,7 @@ from .microkernel import micro_kernel
 from .operands import Loops, Product, product_of
 from .packing import Source, Stripe, pack
 from .target import Target
+from .thin import THIN_ROWS, emit_thin, may_be_thin, thin_scratch
 from .values import Body, unravel
 
 Value: TypeAlias = ir.Value
@@ -134,14 +135,23 @@ def contraction_scratch(plan: Contraction, target: Target) -> int:
     width = plan.tile_vectors * target.lanes
     tables = 0 if plan.product.a.is_matrix else plan.chunk_rows + plan.block_segments
     floats = (plan.stripes * plan.k_block + plan.group * plan.chunk_rows) * width
-    return 4 * floats + 8 * tables
+    return max(4 * floats + 8 * tables, thin_scratch(plan.product, target.lanes))
 
 
 def emit_contraction(
     e: Emitter, body: Body, node: Node, thread: Value, threads: Value, scratch: Value
 ) -> None:
     """A kernel with a contraction and its epilogue."""
-    _Emitter(e, body, node, scratch).run(thread, threads)
+    p = product_of(node, body.operands[node])
+    if not may_be_thin(p):
+        _Emitter(e, body, node, scratch).run(thread, threads)
+        return
+    with e.ir.if_else(e.ir.icmp_signed("<=", e.dim(p.m), i64(THIN_ROWS))) as (few, many):
+        with few:
+            pointers = [body.pointers[body.access(o).leaf] for o in body.operands[node]]
+            emit_thin(e, p, pointers, Epilogue(e, body, node), thread, threads, scratch)
+        with many:
+            _Emitter(e, body, node, scratch).run(thread, threads)
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ from .costs import kernels, step_flops
 from .pace import Pace
 from .trace import Tensor, Trace, Variable
 
-# Below this many operations a call, starting threads costs more than they save.
-WORK_FOR_THREADS = 400_000
+# Below this many operations a call, starting threads costs more than they save: about 50 us.
+WORK_FOR_THREADS = 3_000_000
 
 
 @dataclass
@@ -151,10 +151,10 @@ class Executable:
     def parts(self, steps: int, batch: int) -> Iterator[tuple[int, int, int]]:
         """Steps in parts, each timed while the caller runs it: (first step, steps, threads)."""
         most = self.most_threads(steps, batch)
-        if most == 1 or config.threads_are_given():
+        pace = self._pace(batch, most)
+        if pace is None:
             yield 0, steps, most
             return
-        pace = self._paces.setdefault((batch, most), Pace(most))
         done = 0
         while done < steps:
             threads, count = pace.part(steps - done)
@@ -162,6 +162,12 @@ class Executable:
             yield done, count, threads
             pace.note(count, time.perf_counter() - began)
             done += count
+
+    def _pace(self, batch: int, most: int) -> Pace | None:
+        """The choice of threads for this batch size, where there is one."""
+        if most == 1 or config.threads_are_given():
+            return None
+        return self._paces.setdefault((batch, most), Pace(most))
 
     def run(
         self,
@@ -202,21 +208,36 @@ class Executable:
         Returns:
             A function of the addresses of the arguments that have these names, all but the state.
         """
-        threads = self.most_threads(1, rows)
-        arena = jit.aligned_bytes(self.code.arena_bytes(threads, rows, {}))
+        most = self.most_threads(1, rows)
+        pace = self._pace(rows, most)
+        arena = jit.aligned_bytes(self.code.arena_bytes(most, rows, {}))
         addresses = [*self._addresses[:-1], arena.ctypes.data]
-        places, call = self.code.bind(addresses, [threads, 1, rows, rows])
+        calls = {
+            threads: self.code.bind(addresses, [threads, 1, rows, rows])
+            for threads in (pace.counts if pace else [most])
+        }
         slots = [self._slots[name] for name in names]
-        return partial(self._run_bound, arena, places, slots, call)
+        if pace is None:
+            return partial(self._run_bound, arena, slots, *calls[most])
+        return partial(self._run_paced, arena, slots, calls, pace)
 
     def _run_bound(
-        self, _arena: np.ndarray, places: Any, slots: Sequence[int], call: Callable[[], None],
+        self, _arena: np.ndarray, slots: Sequence[int], places: Any, call: Callable[[], None],
         *addresses: int,
     ) -> None:  # fmt: skip
         with self._lock:
             for slot, address in zip(slots, addresses, strict=True):
                 places[slot] = address
             call()
+
+    def _run_paced(
+        self, arena: np.ndarray, slots: Sequence[int], calls: Mapping[int, tuple[Any, Any]],
+        pace: Pace, *addresses: int,
+    ) -> None:  # fmt: skip
+        threads, _ = pace.part(1)
+        began = time.perf_counter()
+        self._run_bound(arena, slots, *calls[threads], *addresses)
+        pace.note(1, time.perf_counter() - began)
 
 
 def _count_operations(graph: Graph, symbols: dict[str, int]) -> int:
