@@ -60,7 +60,10 @@ class Emitter:
         ir: the plain IRBuilder.
         target: the CPU.
         symbols: the values (i64) of symbolic dimensions.
+        rows: the dimension whose rows a thread has some of, if work is to be shared so.
     """
+
+    rows: Dim | None = None
 
     def __init__(self, function: ir.Function, target: Target, symbols: dict[str, ir.Value]) -> None:
         self.function = function
@@ -112,7 +115,12 @@ class Emitter:
     def share(
         self, total: ir.Value, thread: ir.Value, threads: ir.Value
     ) -> tuple[ir.Value, ir.Value]:
-        """The thread's part [low, high) of `total` tasks."""
+        """The thread's part [low, high) of `total` tasks: those of its rows, where it has some."""
+        if self.rows is not None:
+            count = self.dim(self.rows)
+            each = self.div(total, count)
+            first, last = (self.mul(thread, count), self.mul(self.add(thread, 1), count))
+            return self.mul(self.div(first, threads), each), self.mul(self.div(last, threads), each)
         low = self.div(self.mul(total, thread), threads)
         high = self.div(self.mul(total, self.add(thread, 1)), threads)
         return low, high

@@ -1,12 +1,16 @@
 """The contraction engine: matrix products and convolutions with fused epilogues.
 
-C[m, n] = A[m, k] B[k, n], A walked as operands.py says. Work is split by tiles of C: a thread takes
-a run of tiles, group of panels by group (a panel is a stripe of C as wide as the register tile; a
-group is a few of them). A chunk of rows is finished across a group before the next. For each block
-of K it packs B's stripe for each panel, unless that is still there from the chunk before, and
-micro-kernels walk down the panel's rows; A is read where it is, element by element broadcast. Every
-element of C is summed over K in order, whatever the tile and the number of threads. When the
-chunk's products are done, the epilogue goes over it row by row, while it is in cache.
+C[m, n] = A[m, k] B[k, n], A walked as operands.py says, in blocks as blocking.py says. Work is
+split by tiles of C: a thread takes a run of tiles, group of panels by group (a panel is a stripe of
+C as wide as the register tile; a group is a few of them). A chunk of rows is finished across a
+group before the next. For each block of K it packs B's stripe for each panel, unless that is still
+there from the chunk before, and micro-kernels walk down the panel's rows; A is read where it is,
+element by element broadcast. Every element of C is summed over K in order, whatever the tile and
+the number of threads. When the chunk's products are done, the epilogue goes over it row by row,
+while it is in cache.
+
+In a loop whose threads own rows, a thread's share are its rows, across all groups; and a B that is
+the loop's constant stays packed from step to step, in memory of the thread's own.
 
 An epilogue that reads matrices beside C (an optimizer's step: weights and slots) is bound by
 memory: then groups are wide and chunks low, which makes these streams long. That is for a K of one
@@ -25,126 +29,34 @@ from typing import TypeAlias
 from llvmlite import ir
 
 from graphc.ir.graph import Node
-from graphc.ir.types import Dim, Size, evaluate, product
+from graphc.ir.types import Size, product
 
+from .blocking import plan_contraction
 from .builder import I1, Emitter, i64
-from .elementwise import Unsupported
 from .epilogue import Epilogue, matrices_beside
-from .microkernel import micro_kernel
-from .operands import Loops, Product, product_of
+from .microkernel import CACHE_LINE, micro_kernel
+from .operands import Loops, product_of
 from .packing import Source, Stripe, pack
-from .target import Target
-from .thin import THIN_ROWS, emit_thin, may_be_thin, thin_scratch
+from .thin import THIN_ROWS, emit_thin, may_be_thin
 from .values import Body, unravel
 
 Value: TypeAlias = ir.Value
 
-# Tiles of rows of a chunk, whose part of C then stays in the first-level cache.
-CHUNK_TILES = 8
-# Panels of a group, and tiles of rows, where the epilogue reads matrices beside C.
-GROUP_PANELS, GROUP_CHUNK_TILES = 8, 2
-# When K has several blocks: tiles of rows, and bytes of C, of a group's chunk at most. K's block
-# where each k of A begins another cache line: then what a chunk reads of A comes from cache.
-LONG_CHUNK_TILES = 48
-LONG_CHUNK_BYTES = 128 * 1024
-LONG_K_BLOCK = 128
-# K's block when it is known only at run time: with a group of panels, within the second cache.
-SYMBOLIC_K_BLOCK = 512
-# The batch size that K is guessed with.
-GUESS = 32
 # Matrices of the epilogue that micro-kernels fetch into cache ahead of it.
 MOST_BESIDE = 4
 
 
-@dataclass(frozen=True)
-class Contraction:
-    """A product and its blocking."""
+def emit_contraction(
+    e: Emitter, body: Body, node: Node, thread: Value, threads: Value, scratch: Value, kept: int = 0
+) -> None:
+    """A kernel with a contraction and its epilogue.
 
-    product: Product
-    tile_rows: int
-    tile_vectors: int
-    k_block: int
-    group: int
-    chunk_tiles: int
-    stripes: int  # that are kept packed: those of a group, or one, packed anew each time
-
-    @property
-    def chunk_rows(self) -> int:
-        return self.chunk_tiles * self.tile_rows
-
-    @property
-    def block_segments(self) -> int:
-        """Segments of A in a block of K."""
-        depth = self.product.a.depth
-        return self.k_block // depth if isinstance(depth, int) else 1
-
-
-def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
-    """Blocking from the target and the shape.
-
-    Raises:
-        Unsupported: for dtypes and symbolic sizes that there is no code for.
+    Args:
+        kept: how far below its scratch memory a thread keeps B, if it does.
     """
     p = product_of(node, body.operands[node])
-    vectors = min(target.tile_vectors, -(-p.n // target.lanes))
-    width = vectors * target.lanes
-    k_block = max(target.panel_bytes // (4 * width), 64)
-    if isinstance(p.k, Size):
-        k_block = min(k_block, SYMBOLIC_K_BLOCK)
-    else:
-        blocks = max(-(-p.k // k_block), 1)
-        k_block = max(-(-p.k // blocks), 1)
-    symbols = p.k.symbols if isinstance(p.k, Size) else ()
-    long = evaluate(p.k, dict.fromkeys(symbols, GUESS)) > k_block
-    if long and p.a.stride != 1:
-        k_block = LONG_K_BLOCK
-    if not p.a.is_matrix:
-        if not isinstance(p.a.depth, int):
-            raise Unsupported(f"{node.op} over an axis of size {p.a.depth}, which is not fixed")
-        k_block = max(k_block // p.a.depth, 1) * p.a.depth
-    rows = _tile_rows(p.m, target.tile_rows)
-    panels = -(-p.n // width)
-    group, chunk = min(GROUP_PANELS, panels), CHUNK_TILES
-    if long:
-        most = LONG_CHUNK_BYTES // (4 * group * width * rows)
-        chunk = min(max(most, GROUP_CHUNK_TILES), LONG_CHUNK_TILES)
-    elif matrices_beside(body, node):
-        chunk = GROUP_CHUNK_TILES
-    else:
-        group = min(max(target.panel_bytes // (4 * width * k_block), 1), panels)
-    return Contraction(p, rows, vectors, k_block, group, chunk, 1 if long else group)
-
-
-def _tile_rows(m: Dim, most: int) -> int:
-    """The tile height, not much below the most, that takes the least time for m rows."""
-    if isinstance(m, Size):
-        return most
-    if m <= most:
-        return max(m, 1)
-
-    def turn(rows: int) -> int:
-        """About how many cycles a tile takes for each k: a multiply-add's latency at least."""
-        return max(rows, 4) + 1 if rows else 0
-
-    heights = range(most, max(most * 2 // 3, 1) - 1, -1)
-    return min(heights, key=lambda rows: m // rows * turn(rows) + turn(m % rows))
-
-
-def contraction_scratch(plan: Contraction, target: Target) -> int:
-    """Bytes that a thread needs: a group's packed stripes and chunk of C, and A's offsets."""
-    width = plan.tile_vectors * target.lanes
-    tables = 0 if plan.product.a.is_matrix else plan.chunk_rows + plan.block_segments
-    floats = (plan.stripes * plan.k_block + plan.group * plan.chunk_rows) * width
-    return max(4 * floats + 8 * tables, thin_scratch(plan.product, target.lanes))
-
-
-def emit_contraction(
-    e: Emitter, body: Body, node: Node, thread: Value, threads: Value, scratch: Value
-) -> None:
-    """A kernel with a contraction and its epilogue."""
-    p = product_of(node, body.operands[node])
-    if not may_be_thin(p):
-        _Emitter(e, body, node, scratch).run(thread, threads)
+    if kept or e.rows is not None or not may_be_thin(p):
+        _Emitter(e, body, node, scratch, kept).run(thread, threads)
         return
     with e.ir.if_else(e.ir.icmp_signed("<=", e.dim(p.m), i64(THIN_ROWS))) as (few, many):
         with few:
@@ -177,7 +89,7 @@ class _Panel:
 
 
 class _Emitter:
-    def __init__(self, e: Emitter, body: Body, node: Node, scratch: Value) -> None:
+    def __init__(self, e: Emitter, body: Body, node: Node, scratch: Value, kept: int = 0) -> None:
         self.e, self.epilogue = e, Epilogue(e, body, node)
         self.plan = plan = plan_contraction(body, node, e.target)
         self.product = p = plan.product
@@ -187,7 +99,12 @@ class _Emitter:
         self.source = Source(self.b, p.n, p.k, p.transpose_b, plan.k_block)
         self.lanes = e.target.lanes
         self.width = plan.tile_vectors * self.lanes
-        self.stripes = scratch
+        self.stripes, self.kept = scratch, kept
+        if kept:
+            self.is_kept = e.address(scratch, "u8", i64(-kept))
+            self.stripes = e.address(self.is_kept, "u8", i64(CACHE_LINE))
+        self.panels = -(-p.n // self.width)
+        self.groups = -(-self.panels // plan.group)
         self.stripe, self.panel_chunk = plan.k_block * self.width, plan.chunk_rows * self.width
         self.chunk = e.address(scratch, "f32", i64(plan.stripes * self.stripe))
         self.row_table = e.address(self.chunk, "f32", i64(plan.group * self.panel_chunk))
@@ -199,11 +116,24 @@ class _Emitter:
         self.beside = [body.pointers[n] for n in beside[:MOST_BESIDE]]
 
     def run(self, thread: Value, threads: Value) -> None:
+        """The thread's share, and that B is there for the loop's next step."""
+        e = self.e
+        if self.kept:
+            self.missing = e.ir.icmp_signed("==", e.load_scalar(self.is_kept, "i64"), i64(0))
+        if e.rows is not None and self.product.count == 1:
+            rows = e.share(self.m, thread, threads)
+            some = e.ir.icmp_signed("<", *rows)
+            with e.ir.if_then(some), e.loop(i64(0), i64(self.groups), 1) as (group, _, _):
+                self._group(group, rows)
+        else:
+            self._run_tiles(thread, threads)
+        if self.kept:
+            e.ir.store(i64(1), self.is_kept, align=8)
+
+    def _run_tiles(self, thread: Value, threads: Value) -> None:
         """The thread's run of tiles: product by product, group of panels by group."""
-        e, plan = self.e, self.plan
+        e, plan, groups = self.e, self.plan, self.groups
         tiles = e.div(e.add(self.m, plan.tile_rows - 1), plan.tile_rows)
-        panels = -(-self.product.n // self.width)
-        groups = -(-panels // plan.group)
         units = e.mul(tiles, groups)
         low, high = e.share(e.mul(units, e.dim(self.product.count)), thread, threads)
         with e.ir.if_then(e.ir.icmp_signed("<", low, high)):
@@ -220,9 +150,7 @@ class _Emitter:
                 if self.product.count != 1:
                     self._choose_product(e.div(number, groups))
                     group = e.rem(number, groups)
-                first_panel = e.mul(group, plan.group)
-                end = e.minimum(e.add(first_panel, plan.group), i64(panels))
-                self._group((first_panel, end), panels, rows)
+                self._group(group, rows)
 
     def _choose_product(self, number: Value) -> None:
         """Makes one of several products the one that is worked on."""
@@ -241,10 +169,12 @@ class _Emitter:
         self.k_start = e.mul(e.div(e.mul(total, number), parts), inner)
         self.k_stop = e.mul(e.div(e.mul(total, e.add(number, 1)), parts), inner)
 
-    def _group(self, span: tuple[Value, Value], panels: int, rows: tuple[Value, Value]) -> None:
+    def _group(self, number: Value, rows: tuple[Value, Value]) -> None:
         """Chunks of rows, each across the group's panels: products block by block of K, then the
         epilogue row by row."""
-        e, plan = self.e, self.plan
+        e, plan, panels = self.e, self.plan, self.panels
+        first_panel = e.mul(number, plan.group)
+        span = first_panel, e.minimum(e.add(first_panel, plan.group), i64(panels))
         # A group's stripes of one block stay packed for the chunks that follow.
         anew: Value = ir.Constant(I1, plan.stripes < plan.group)
         if plan.stripes == plan.group:
@@ -254,6 +184,8 @@ class _Emitter:
         with e.loop(*rows, plan.chunk_rows) as (start, _, _):
             chunk = start, e.minimum(e.add(start, plan.chunk_rows), rows[1])
             fresh = e.ir.or_(e.ir.icmp_signed("==", start, rows[0]), anew)
+            if self.kept:
+                fresh = e.ir.and_(fresh, self.missing)
             if not self.product.a.is_matrix:
                 count = e.sub(chunk[1], start)
                 self._fill_table(self.row_table, self.product.a.rows, start, count)
@@ -312,8 +244,8 @@ class _Emitter:
     def _panel(self, number: Value, span: tuple[Value, Value], valids: Sequence[int]) -> _Panel:
         e = self.e
         slot = e.sub(number, span[0])
-        kept = slot if self.plan.stripes > 1 else i64(0)
-        stripe = e.address(self.stripes, "f32", e.mul(kept, self.stripe))
+        place = number if self.kept else slot if self.plan.stripes > 1 else i64(0)
+        stripe = e.address(self.stripes, "f32", e.mul(place, self.stripe))
         chunk = e.address(self.chunk, "f32", e.mul(slot, self.panel_chunk))
         last = e.ir.icmp_signed("==", e.add(number, 1), span[1])
         column, first = e.mul(number, self.width), e.mul(span[0], self.width)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import CONTRACTIONS
 from graphc.ir.text import to_text
 
+from .blocking import contraction_scratch, kept_bytes, plan_contraction
 from .builder import I64, PTR, Emitter
-from .contraction import contraction_scratch, emit_contraction, plan_contraction
+from .contraction import emit_contraction
 from .elementwise import Unsupported
 from .loops import emit_columns, emit_loop
 from .rows import emit_rows, rows_scratch
@@ -19,22 +22,39 @@ from .values import Body
 
 
 class Kernels:
-    """Kernel functions, one for all fused nodes that are alike."""
+    """Kernel functions, one for all fused nodes that are alike.
+
+    Attributes:
+        scratch: bytes of scratch memory that a thread needs.
+        kept: how far below its scratch memory, by function, a thread keeps what is the same in all
+            steps of a loop: first a word that is 0 until it is there.
+        kept_bytes: of all that is kept.
+    """
 
     def __init__(self, module: ir.Module, target: Target, symbols: list[str]) -> None:
         self.module, self.target, self.symbols = module, target, symbols
         self.made: dict[str, ir.Function] = {}
-        self.scratch = 0
+        self.scratch = self.kept_bytes = 0
+        self.kept: dict[str, int] = {}
 
-    def function(self, graph: Graph, node: Node) -> ir.Function:
-        """kernel(thread, threads, scratch, symbols ..., operands ..., results ...)."""
+    def function(
+        self, graph: Graph, node: Node, constants: Collection[Node] = (), place: int = 0
+    ) -> ir.Function:
+        """kernel(thread, threads, scratch, symbols ..., operands ..., results ...).
+
+        Args:
+            constants: of the loop that the graph is the body of.
+            place: the node's among the body's; kernels at one place share what they keep.
+        """
         aliased = _aliased(graph, node)
-        key = f"{node.attrs['kind']} {aliased} {_canonical(node)}"
+        keeps = _multiplies_constant(graph, node, constants)
+        key = f"{node.attrs['kind']} {node.attrs.get('owned')} {aliased} {_canonical(node)}"
+        key += f" {place}" if keeps else ""
         if key not in self.made:
-            self.made[key] = self._emit(node, aliased)
+            self.made[key] = self._emit(node, aliased, keeps)
         return self.made[key]
 
-    def _emit(self, node: Node, aliased: set[int]) -> ir.Function:
+    def _emit(self, node: Node, aliased: set[int], keeps: bool) -> ir.Function:
         graph = node.attrs["body"]
         assert isinstance(graph, Graph)
         inputs, results = graph.inputs(), list(graph.outputs)
@@ -54,13 +74,14 @@ class Kernels:
             if at not in aliased:
                 pointer.add_attribute("noalias")
         e = Emitter(function, self.target, symbols)
+        e.rows = node.attrs.get("owned")
         body = Body(
             graph,
             dict(zip(inputs, pointers, strict=False)),
             dict(zip(results, pointers[len(inputs) :], strict=True)),
         )
         try:
-            self._fill(str(node.attrs["kind"]), e, body, thread, threads, scratch)
+            self._fill(str(node.attrs["kind"]), e, body, thread, threads, scratch, keeps)
         except Unsupported as error:
             where = f" of layer {node.scope.layer!r}" if node.scope.layer else ""
             raise Unsupported(f"kernel {node.name}{where}: {error}") from None
@@ -69,7 +90,7 @@ class Kernels:
 
     def _fill(
         self, kind: str, e: Emitter, body: Body, thread: ir.Value, threads: ir.Value,
-        scratch: ir.Value,
+        scratch: ir.Value, keeps: bool,
     ) -> None:  # fmt: skip
         if kind == "loop":
             emit_loop(e, body, thread, threads)
@@ -84,7 +105,22 @@ class Kernels:
             node = next(n for n in body.nodes if n.op in CONTRACTIONS)
             plan = plan_contraction(body, node, self.target)
             self.scratch = max(self.scratch, contraction_scratch(plan, self.target))
-            emit_contraction(e, body, node, thread, threads, scratch)
+            kept = kept_bytes(plan, self.target) if keeps else 0
+            if kept:
+                self.kept_bytes += kept
+                self.kept[e.function.name] = self.kept_bytes
+            emit_contraction(e, body, node, thread, threads, scratch, kept and self.kept_bytes)
+
+
+def _multiplies_constant(graph: Graph, node: Node, constants: Collection[Node]) -> bool:
+    """Whether a kernel is a product with a constant of the loop that it is in."""
+    body = node.attrs["body"]
+    assert isinstance(body, Graph)
+    contraction = next((n for n in body.nodes() if n.op in CONTRACTIONS), None)
+    if contraction is None:
+        return False
+    given = dict(zip(body.inputs(), graph.operands(node), strict=True))
+    return given.get(body.operands(contraction)[1]) in constants
 
 
 def _aliased(graph: Graph, node: Node) -> set[int]:

@@ -89,8 +89,8 @@ def emit_loop(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
         with e.ir.if_then(e.ir.icmp_unsigned("==", thread, i64(0))):
             write(Point(e, body, [], None))
     elif _is_flat(body, full):
-        # Shares are multiples of a cache line, so that no two threads write to one.
-        unit = 64
+        # Shares are multiples of a cache line, so that no two threads write to one, or rows.
+        unit = 64 if e.rows is None else 1
         total = e.dim(product(full))
         low, high = e.share(e.div(e.add(total, unit - 1), unit), thread, threads)
         span = (e.mul(low, unit), e.minimum(e.mul(high, unit), total))
@@ -100,6 +100,14 @@ def emit_loop(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
             return carried
 
         each_vector(e, product(full), visit_flat, span=span)
+    elif e.rows is not None and len(full) == 1:
+        span = e.share(e.dim(full[0]), thread, threads)
+
+        def visit_one(index: Value, valid: int, carried: list[Value]) -> list[Value]:
+            write(Point(e, body, [index], valid))
+            return carried
+
+        each_vector(e, full[0], visit_one, span=span)
     else:
         low, high = e.share(e.dim(product(full[:-1])), thread, threads)
         with e.loop(low, high, 1) as (row, _, _):

@@ -9,7 +9,7 @@ another shape get one value a step, one after the other. State is updated in pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -43,6 +43,9 @@ class Program:
         arena: bytes of the arena that buffers take, a sum of terms.
         scratch: bytes of the arena that each thread takes besides.
         functions: the name of each kernel's function; kernels that are alike share one.
+        kept: of these functions, those that keep something in a loop, and how far below a thread's
+            scratch memory.
+        kept_bytes: what a thread keeps, all in all: a part of `scratch`.
     """
 
     module: ir.Module
@@ -51,6 +54,8 @@ class Program:
     arena: tuple[Dim, ...]
     scratch: int
     functions: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
+    kept_bytes: int = 0
 
 
 def streams(type_: TensorType) -> bool:
@@ -81,7 +86,8 @@ def generate(graph: Graph, target: Target, worker: type[Worker] | None = None) -
     kernels = Kernels(module, target, [BATCH, *program.symbols])
     functions = _functions(graph, kernels)
     program.functions = {node.name: function.name for node, function in functions.items()}
-    program.scratch = round_up(kernels.scratch)
+    program.kept, program.kept_bytes = kernels.kept, kernels.kept_bytes
+    program.scratch = round_up(kernels.scratch) + kernels.kept_bytes
     wait = emit_wait(module, target)
     barrier = emit_barrier(module, target, wait)
     steps = (worker or Worker)(graph, program, target, barrier, functions).emit()
@@ -89,14 +95,21 @@ def generate(graph: Graph, target: Target, worker: type[Worker] | None = None) -
     return program
 
 
-def _functions(graph: Graph, kernels: Kernels) -> dict[Node, ir.Function]:
-    """The function of each fused node, in scans' bodies too."""
+def _functions(
+    graph: Graph, kernels: Kernels, constants: Collection[Node] = ()
+) -> dict[Node, ir.Function]:
+    """The function of each fused node, in scans' bodies too.
+
+    Args:
+        constants: of the loop that the graph is the body of.
+    """
     functions: dict[Node, ir.Function] = {}
-    for node in graph.nodes():
+    for place, node in enumerate(graph.nodes()):
         if node.op == "fused":
-            functions[node] = kernels.function(graph, node)
+            functions[node] = kernels.function(graph, node, constants, place)
         elif node.op == "scan":
-            functions |= _functions(node.attrs["body"], kernels)
+            body: Graph = node.attrs["body"]
+            functions |= _functions(body, kernels, parts(body.inputs(), node.attrs).constants)
     return functions
 
 
@@ -168,7 +181,8 @@ class Worker:
         self.sizes = {**e.symbols, BATCH: batch_size}
         arena = self.bases[""]
         end = e.address(arena, "u8", self._sum(program.arena))
-        self.scratch = e.address(end, "u8", e.mul(self.thread, program.scratch))
+        below = e.add(e.mul(self.thread, program.scratch), program.kept_bytes)
+        self.scratch = e.address(end, "u8", below)
         self.begin()
         self._run(self.graph, nodes, after, lambda name: self._argument(name, step, row), arena)
         e.ir.ret_void()
@@ -208,7 +222,8 @@ class Worker:
                 common = [self.thread, self.threads, self.scratch, *symbols]
                 e.ir.call(self.functions[node], [*common, *operands, *results])
                 self.done(node)
-            if following is None or following.attrs["phase"] != node.attrs["phase"]:
+            last = following is None or following.attrs["phase"] != node.attrs["phase"]
+            if last and not (node.op == "fused" and "owned" in node.attrs):
                 self._meet()
 
     def _meet(self) -> None:
@@ -222,7 +237,10 @@ class Worker:
     def _scan(
         self, node: Node, operands: list[ir.Value], results: list[ir.Value], arena: ir.Value
     ) -> None:
-        """The body in a loop; carries are updated where their last values are results."""
+        """The body in a loop; carries are updated where their last values are results.
+
+        Where each thread owns some rows, it does not wait for others until the loop is over.
+        """
         e, attrs = self.e, node.attrs
         body: Graph = attrs["body"]
         outer, inner = parts(operands, attrs), parts(body.inputs(), attrs)
@@ -241,6 +259,9 @@ class Worker:
             for name, at in zip(stacked(body), behind, strict=True)
         ]
         length = e.dim(attrs["length"])
+        for kernel in (n for n in _scheduled(body) if n.op == "fused"):
+            if below := self.program.kept.get(self.functions[kernel].name):
+                e.ir.store(i64(0), e.address(self.scratch, "u8", i64(-below)), align=8)
         with e.loop(i64(0), length, 1) as (count, _, _):
             at = e.sub(e.sub(length, i64(1)), count) if attrs["reverse"] else count
             here = {
@@ -248,6 +269,8 @@ class Worker:
                 for name, base, type_ in moving
             }
             self._run(body, _scheduled(body), [], (fixed | here).__getitem__, arena)
+        if "owned" in attrs:
+            self._meet()
 
     def _copy(self, source: ir.Value, target: ir.Value, type_: TensorType) -> None:
         """Copies a value, each thread its share."""

@@ -4,6 +4,7 @@ A result's place is the program's argument of that name, so state is updated in 
 value has an offset in one arena, whose space is used again when the last phase that reads the
 value is over. Sizes are linear in the symbols, so buffers are kept apart by their symbols: first
 those of fixed size, then those proportional to `batch`, and so on; offsets hold for any values.
+In a loop without barriers no space is used again, as threads are at different phases.
 """
 
 from __future__ import annotations
@@ -59,6 +60,9 @@ def _offsets(graph: Graph, items: list[Node]) -> dict[Node, tuple[Dim, ...]]:
     last: dict[int, list[Node]] = defaultdict(list)
     for item in items:
         (kernel,) = graph.operands(item)
+        if "owned" in kernel.attrs and kernel.op == "fused":
+            born[0].append(item)
+            continue
         phases = [k.attrs["phase"] for k in (kernel, *reading_kernels(graph, item))]
         born[phases[0]].append(item)
         last[max(phases)].append(item)

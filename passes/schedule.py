@@ -3,6 +3,8 @@
 State is updated in place: a kernel that writes the new value of a state input runs in a later
 phase than all others that read the old one. Where that cannot be, because a reader of the old
 value needs the new one first, the new value is made elsewhere and copied at the end.
+
+Loops in which each thread can keep to its own rows (locality.py) say so: they have no barriers.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ import networkx as nx
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import KERNELS, OPS, REDUCTIONS
+from graphc.ir.types import Dim
 
 from .legalize import squeeze
+from .locality import owned_rows
 
 
 def reading_kernels(graph: Graph, node: Node) -> list[Node]:
@@ -90,8 +94,12 @@ def _with_copies(graph: Graph, names: set[str]) -> Graph:
     return graph
 
 
-def schedule(graph: Graph) -> Graph:
-    """The graph in the order it runs in, each kernel with its phase."""
+def schedule(graph: Graph, owned: Dim | None = None) -> Graph:
+    """The graph in the order it runs in, each kernel with its phase.
+
+    Args:
+        owned: for a loop's body, the dimension whose rows each thread has some of throughout.
+    """
     order, copied = _dependences(graph)
     if copied:
         graph = _with_copies(graph, copied)
@@ -112,8 +120,12 @@ def schedule(graph: Graph) -> Graph:
     for kernel in sorted(phase, key=lambda k: (phase[k], k.index)):
         operands = [bring(o) for o in graph.operands(kernel)]
         changes: dict[str, object] = {"phase": phase[kernel]}
+        if owned is not None:
+            changes["owned"] = owned
         if kernel.op == "scan":
-            changes["body"] = schedule(kernel.attrs["body"])
+            own = owned_rows(kernel.attrs)
+            changes["body"] = schedule(kernel.attrs["body"], own)
+            changes |= {"owned": own} if own is not None else {}
         new[kernel] = result.import_node(kernel, operands, **changes)
         for item in graph.users(kernel):
             bring(item)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .graph import Graph, Node
+from .ops import ANNOTATIONS
 from .scan import parts, stacked
 from .types import DTYPES, Dim, Size, TensorType, evaluate
 
@@ -235,7 +236,7 @@ def _run_node(
     attrs = {
         key: _concrete(value, symbols)
         for key, value in node.attrs.items()
-        if key not in ("phase", "place")
+        if key not in ANNOTATIONS
     }
     return MEANING[node.op](*operands, **attrs)
 

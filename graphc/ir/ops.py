@@ -226,8 +226,9 @@ _op(
 _op("item", "x", "one result of a node that has several", attributes={"index": "int"})
 
 # Attributes that passes add to any node: why it is in memory and not only in a kernel's registers,
-# and where it stands in the schedule and in memory.
-ANNOTATIONS: dict[str, str] = {"kept": "str", "phase": "int", "place": "str"}
+# where it stands in the schedule and in memory, and the dimension whose rows each belong to one
+# thread throughout a loop.
+ANNOTATIONS: dict[str, str] = {"kept": "str", "phase": "int", "owned": "dim", "place": "str"}
 
 # Nodes with a body, which the schedule puts in order; `fused` ones are single kernels.
 KERNELS = frozenset({"fused", "scan"})

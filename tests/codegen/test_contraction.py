@@ -221,3 +221,21 @@ def test_nan_and_infinity_stay_in_their_rows() -> None:
     found = check_against_interpreter(graph, feeds, {"batch": 20})["y0"]
     assert np.isnan(found[3]).all() and np.isinf(found[17]).all()
     assert np.isfinite(np.delete(found, [3, 17], 0)).all()
+
+
+@each_target
+def test_a_row_is_the_same_alone_and_among_others(target: Target) -> None:
+    """Few rows read B where it is, more rows pack it: the sums are in one order."""
+
+    def function(b: Builder, x: Node, w: Node, bias: Node) -> Nodes:
+        y = b.node("matmul", x, w, transpose_a=False, transpose_b=False)
+        return {"y": b.node("add", y, b.node("broadcast", bias, shape=y.tensor.shape, axes=(1,)))}
+
+    for width in (1, 37, 160):
+        types = [tensor("f32", BATCH, 301), tensor("f32", 301, width), tensor("f32", width)]
+        native = Native(build(function, *types), target)
+        feeds = examples(native.graph, 5, {"batch": 40})
+        together = native.run(feeds, {"batch": 40}, threads=3)["y"]
+        for rows in (1, 2, 3, 7, 8, 9):
+            some = native.run({**feeds, "x0": feeds["x0"][:rows]}, {"batch": rows}, threads=3)["y"]
+            assert some.tobytes() == together[:rows].tobytes()

@@ -1,0 +1,127 @@
+"""How a contraction is cut into blocks, from the target and the shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphc.ir.graph import Node
+from graphc.ir.place import round_up
+from graphc.ir.types import Dim, Size, evaluate
+
+from .elementwise import Unsupported
+from .epilogue import matrices_beside
+from .microkernel import CACHE_LINE
+from .operands import Product, product_of
+from .target import Target
+from .thin import thin_scratch
+from .values import Body
+
+# Tiles of rows of a chunk, whose part of C then stays in the first-level cache.
+CHUNK_TILES = 8
+# Panels of a group, and tiles of rows, where the epilogue reads matrices beside C.
+GROUP_PANELS, GROUP_CHUNK_TILES = 8, 2
+# When K has several blocks: tiles of rows, and bytes of C, of a group's chunk at most. K's block
+# where each k of A begins another cache line: then what a chunk reads of A comes from cache.
+LONG_CHUNK_TILES = 48
+LONG_CHUNK_BYTES = 128 * 1024
+LONG_K_BLOCK = 128
+# K's block when it is known only at run time: with a group of panels, within the second cache.
+SYMBOLIC_K_BLOCK = 512
+# The batch size that K is guessed with.
+GUESS = 32
+# Bytes of a loop's constant, packed, that each thread keeps: within the second-level cache.
+MOST_KEPT_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """A product and its blocking."""
+
+    product: Product
+    tile_rows: int
+    tile_vectors: int
+    k_block: int
+    group: int
+    chunk_tiles: int
+    stripes: int  # that are kept packed: those of a group, or one, packed anew each time
+
+    @property
+    def chunk_rows(self) -> int:
+        return self.chunk_tiles * self.tile_rows
+
+    @property
+    def block_segments(self) -> int:
+        """Segments of A in a block of K."""
+        depth = self.product.a.depth
+        return self.k_block // depth if isinstance(depth, int) else 1
+
+
+def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
+    """Blocking from the target and the shape.
+
+    Raises:
+        Unsupported: for dtypes and symbolic sizes that there is no code for.
+    """
+    p = product_of(node, body.operands[node])
+    vectors = min(target.tile_vectors, -(-p.n // target.lanes))
+    width = vectors * target.lanes
+    k_block = max(target.panel_bytes // (4 * width), 64)
+    if isinstance(p.k, Size):
+        k_block = min(k_block, SYMBOLIC_K_BLOCK)
+    else:
+        blocks = max(-(-p.k // k_block), 1)
+        k_block = max(-(-p.k // blocks), 1)
+    symbols = p.k.symbols if isinstance(p.k, Size) else ()
+    long = evaluate(p.k, dict.fromkeys(symbols, GUESS)) > k_block
+    if long and p.a.stride != 1:
+        k_block = LONG_K_BLOCK
+    if not p.a.is_matrix:
+        if not isinstance(p.a.depth, int):
+            raise Unsupported(f"{node.op} over an axis of size {p.a.depth}, which is not fixed")
+        k_block = max(k_block // p.a.depth, 1) * p.a.depth
+    rows = _tile_rows(p.m, target.tile_rows)
+    panels = -(-p.n // width)
+    group, chunk = min(GROUP_PANELS, panels), CHUNK_TILES
+    if long:
+        most = LONG_CHUNK_BYTES // (4 * group * width * rows)
+        chunk = min(max(most, GROUP_CHUNK_TILES), LONG_CHUNK_TILES)
+    elif matrices_beside(body, node):
+        chunk = GROUP_CHUNK_TILES
+    else:
+        group = min(max(target.panel_bytes // (4 * width * k_block), 1), panels)
+    return Contraction(p, rows, vectors, k_block, group, chunk, 1 if long else group)
+
+
+def _tile_rows(m: Dim, most: int) -> int:
+    """The tile height, not much below the most, that takes the least time for m rows."""
+    if isinstance(m, Size):
+        return most
+    if m <= most:
+        return max(m, 1)
+
+    def turn(rows: int) -> int:
+        """About how many cycles a tile takes for each k: a multiply-add's latency at least."""
+        return max(rows, 4) + 1 if rows else 0
+
+    heights = range(most, max(most * 2 // 3, 1) - 1, -1)
+    return min(heights, key=lambda rows: m // rows * turn(rows) + turn(m % rows))
+
+
+def contraction_scratch(plan: Contraction, target: Target) -> int:
+    """Bytes that a thread needs: a group's packed stripes and chunk of C, and A's offsets."""
+    width = plan.tile_vectors * target.lanes
+    tables = 0 if plan.product.a.is_matrix else plan.chunk_rows + plan.block_segments
+    floats = (plan.stripes * plan.k_block + plan.group * plan.chunk_rows) * width
+    return max(4 * floats + 8 * tables, thin_scratch(plan.product, target.lanes))
+
+
+def kept_bytes(plan: Contraction, target: Target) -> int:
+    """Bytes of a loop's constant B, packed, that a thread keeps from step to step; 0 for too many.
+
+    The first cache line says whether B is there.
+    """
+    p, width = plan.product, plan.tile_vectors * target.lanes
+    if p.count != 1 or plan.stripes < plan.group or isinstance(p.k, Size) or p.k > plan.k_block:
+        return 0
+    packed = 4 * -(-p.n // width) * width * plan.k_block
+    return CACHE_LINE + round_up(packed) if packed <= MOST_KEPT_BYTES else 0
