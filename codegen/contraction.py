@@ -47,15 +47,17 @@ MOST_BESIDE = 4
 
 
 def emit_contraction(
-    e: Emitter, body: Body, node: Node, thread: Value, threads: Value, scratch: Value, kept: int = 0
-) -> None:
+    e: Emitter, body: Body, node: Node, thread: Value, threads: Value, scratch: Value, kept: int,
+    few_rows: bool,
+) -> None:  # fmt: skip
     """A kernel with a contraction and its epilogue.
 
     Args:
-        kept: how far below its scratch memory a thread keeps B, if it does.
+        kept: how far below its scratch memory a thread keeps B; 0 if it does not.
+        few_rows: whether there is to be code of its own for a few rows of C.
     """
     p = product_of(node, body.operands[node])
-    if kept or e.rows is not None or not may_be_thin(p):
+    if kept or e.rows is not None or not (few_rows and may_be_thin(p)):
         _Emitter(e, body, node, scratch, kept).run(thread, threads)
         return
     with e.ir.if_else(e.ir.icmp_signed("<=", e.dim(p.m), i64(THIN_ROWS))) as (few, many):

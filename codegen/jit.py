@@ -16,12 +16,11 @@ from graphc.ir.graph import Graph
 from graphc.ir.types import Size
 
 from . import objects
+from .parallel import compile_module, joined, optimise, parted
 from .program import ENTRY, Program, describe, generate
 from .target import Target
 
 _names = itertools.count()
-# What goes before the code in a file: the program's scratch memory.
-_SCRATCH_BYTES = 8
 
 
 @cache
@@ -37,25 +36,6 @@ def target_machine(target: Target) -> llvm.TargetMachine:
     return native.create_target_machine(
         cpu=target.cpu, features=target.features, opt=2, jit=True, codemodel="jitdefault"
     )
-
-
-def optimise(text: str, machine: llvm.TargetMachine) -> llvm.ModuleRef:
-    """The parsed module after LLVM's passes.
-
-    The generator vectorises, unrolls and keeps values in registers itself, so a short list of
-    clean-up passes does; LLVM's whole pipeline takes five times as long and finds little more.
-    """
-    module = llvm.parse_assembly(text)
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_sroa_pass()
-    passes.add_instruction_combine_pass()
-    passes.add_simplify_cfg_pass()
-    passes.add_loop_rotate_pass()
-    passes.add_new_gvn_pass()
-    passes.add_dead_code_elimination_pass()
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
-    passes.run(module, builder)
-    return module
 
 
 @dataclass
@@ -131,8 +111,8 @@ def assembly(program: Program, target: Target) -> str:
 def load(program: Program, target: Target) -> NativeCode:
     """Compiles a program's module and loads it into the process."""
     seconds: dict[str, float] = {"llvm": 0.0}
-    image = _compile(program, target, seconds)
-    return _link(image, program, target, seconds, lambda: program)
+    images = compile_module(program.module, partial(target_machine, target), seconds)
+    return _link(images, program, target, seconds, lambda: program)
 
 
 def load_graph(graph: Graph, target: Target) -> NativeCode:
@@ -144,38 +124,24 @@ def load_graph(graph: Graph, target: Target) -> NativeCode:
         start = time.perf_counter()
         program = generate(graph, target)
         seconds["llvm"] = time.perf_counter() - start
-        image = _compile(program, target, seconds)
-        objects.keep(key, program.scratch.to_bytes(_SCRATCH_BYTES, "little") + image)
+        images = compile_module(program.module, partial(target_machine, target), seconds)
+        objects.keep(key, joined([program.scratch.to_bytes(8, "little"), *images]))
     else:
         program = describe(graph)
-        program.scratch = int.from_bytes(kept[:_SCRATCH_BYTES], "little")
-        image = kept[_SCRATCH_BYTES:]
-    return _link(image, program, target, seconds, partial(generate, graph, target))
-
-
-def _compile(program: Program, target: Target, seconds: dict[str, float]) -> bytes:
-    """The machine code of a program's module; what it took goes into `seconds`."""
-    machine = target_machine(target)
-    start = time.perf_counter()
-    module = optimise(str(program.module), machine)
-    optimised = time.perf_counter()
-    image: bytes = machine.emit_object(module)
-    seconds |= {"llvm-opt": optimised - start, "asm": time.perf_counter() - optimised}
-    return image
+        scratch, *images = parted(kept)
+        program.scratch = int.from_bytes(scratch, "little")
+    return _link(images, program, target, seconds, partial(generate, graph, target))
 
 
 def _link(
-    image: bytes, program: Program, target: Target, seconds: dict[str, float],
+    images: Sequence[bytes], program: Program, target: Target, seconds: dict[str, float],
     generate: Callable[[], Program],
 ) -> NativeCode:  # fmt: skip
     start = time.perf_counter()
-    library = (
-        llvm.JITLibraryBuilder()
-        .add_object_img(image)
-        .add_current_process()
-        .export_symbol(ENTRY)
-        .link(_lljit(), f"graphc_{next(_names)}")
-    )
+    builder = llvm.JITLibraryBuilder().add_current_process().export_symbol(ENTRY)
+    for image in images:
+        builder.add_object_img(image)
+    library = builder.link(_lljit(), f"graphc_{next(_names)}")
     signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
     entry = signature(library[ENTRY])
     seconds["asm"] += time.perf_counter() - start

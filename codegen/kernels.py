@@ -24,6 +24,9 @@ from .values import Body
 class Kernels:
     """Kernel functions, one for all fused nodes that are alike.
 
+    Args:
+        few_rows: whether there is to be code of its own for products with a few rows.
+
     Attributes:
         scratch: bytes of scratch memory that a thread needs.
         kept: how far below its scratch memory, by function, a thread keeps what is the same in all
@@ -31,8 +34,11 @@ class Kernels:
         kept_bytes: of all that is kept.
     """
 
-    def __init__(self, module: ir.Module, target: Target, symbols: list[str]) -> None:
+    def __init__(
+        self, module: ir.Module, target: Target, symbols: list[str], few_rows: bool
+    ) -> None:
         self.module, self.target, self.symbols = module, target, symbols
+        self.few_rows = few_rows
         self.made: dict[str, ir.Function] = {}
         self.scratch = self.kept_bytes = 0
         self.kept: dict[str, int] = {}
@@ -109,7 +115,8 @@ class Kernels:
             if kept:
                 self.kept_bytes += kept
                 self.kept[e.function.name] = self.kept_bytes
-            emit_contraction(e, body, node, thread, threads, scratch, kept and self.kept_bytes)
+            below = kept and self.kept_bytes
+            emit_contraction(e, body, node, thread, threads, scratch, below, self.few_rows)
 
 
 def _multiplies_constant(graph: Graph, node: Node, constants: Collection[Node]) -> bool:

@@ -83,7 +83,9 @@ def generate(graph: Graph, target: Target, worker: type[Worker] | None = None) -
     """
     program = describe(graph)
     module = program.module
-    kernels = Kernels(module, target, [BATCH, *program.symbols])
+    # Programs that update state train on batches; others predict, perhaps single rows.
+    few_rows = not any(n.name in graph.outputs for n in graph.inputs("state"))
+    kernels = Kernels(module, target, [BATCH, *program.symbols], few_rows)
     functions = _functions(graph, kernels)
     program.functions = {node.name: function.name for node, function in functions.items()}
     program.kept, program.kept_bytes = kernels.kept, kernels.kept_bytes
