@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -70,6 +71,12 @@ class Emitter:
         self.ir = ir.IRBuilder(function.append_basic_block("entry"))
         self.target = target
         self.symbols = symbols
+
+    def aimed(self, target: Target) -> Emitter:
+        """This emitter, for another target's vectors."""
+        other = copy.copy(self)
+        other.target = target
+        return other
 
     def dim(self, dim: Dim) -> ir.Value:
         """A dimension's value."""

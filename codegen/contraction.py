@@ -99,8 +99,8 @@ class _Emitter:
         self.a = self.a_start = body.pointers[a]
         self.b = body.pointers[b]
         self.source = Source(self.b, p.n, p.k, p.transpose_b, plan.k_block)
-        self.lanes = e.target.lanes
-        self.width = plan.tile_vectors * self.lanes
+        self.lanes, self.width = plan.lanes, plan.width
+        self.multiplying = e.aimed(e.target.for_columns(p.n))
         self.stripes, self.kept = scratch, kept
         if kept:
             self.is_kept = e.address(scratch, "u8", i64(-kept))
@@ -258,7 +258,7 @@ class _Emitter:
         e = self.e
         with e.ir.if_then(block.fresh):
             stripe = Stripe(panel.column, block.k0, block.depth, panel.valids)
-            pack(e, self.source, stripe, panel.stripe)
+            pack(self.multiplying, self.source, stripe, panel.stripe)
         self._tiles(rows, block, panel)
 
     # Micro-kernels.
@@ -281,7 +281,7 @@ class _Emitter:
         for height in heights:
             count = e.div(e.sub(stop, row), height)
             end = e.add(row, e.mul(count, height))
-            micro = micro_kernel(e, height, vectors, p.a, p.n, len(self.beside))
+            micro = micro_kernel(self.multiplying, height, vectors, p.a, p.n, len(self.beside))
             with e.loop(row, end, height) as (at, _, _):
                 ahead = e.add(e.mul(e.add(self.base_row, at), p.n), panel.column)
                 is_first_tile = e.ir.icmp_signed("==", at, start)

@@ -111,7 +111,7 @@ class Kernels:
             node = next(n for n in body.nodes if n.op in CONTRACTIONS)
             plan = plan_contraction(body, node, self.target)
             self.scratch = max(self.scratch, contraction_scratch(plan, self.target))
-            kept = kept_bytes(plan, self.target) if keeps else 0
+            kept = kept_bytes(plan) if keeps else 0
             if kept:
                 self.kept_bytes += kept
                 self.kept[e.function.name] = self.kept_bytes
