@@ -78,8 +78,10 @@ class Emitter:
         other.target = target
         return other
 
-    def dim(self, dim: Dim) -> ir.Value:
-        """A dimension's value."""
+    def dim(self, dim: Dim | ir.Value) -> ir.Value:
+        """A dimension's value; a value as it is."""
+        if isinstance(dim, ir.Value):
+            return dim
         if isinstance(dim, int):
             return i64(dim)
         value: ir.Value = i64(dim.factor)
