@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from contenders import Model
 from torch import nn
-from workloads import CROSSENTROPY, RATE, Workload
+from workloads import CROSSENTROPY, PREDICTED, RATE, Workload
 
 
 def mlp(*widths: int) -> nn.Module:
@@ -172,7 +172,6 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "mlp_s": lambda: mlp(784, 32, 10),
     "mlp_l": lambda: mlp(784, 1024, 1024, 10),
     "mlp_xl": lambda: mlp(2048, 2048, 2048, 2048, 2048, 10),
-    "predict": lambda: mlp(784, 32, 10),
     "odd": lambda: mlp(301, 173, 59, 13),
     "cnn": cnn,
     "lstm": lambda: Recurrent(nn.LSTM, 32, 64, 1),
@@ -193,6 +192,7 @@ def contender(workload: str, work: Workload, compiled: bool = False) -> Model:
     Raises:
         LookupError: when it is not written here.
     """
+    workload = PREDICTED.get(workload, workload)
     if workload not in NETWORKS:
         raise LookupError(f"raw PyTorch has no model of {workload}")
     torch.set_num_threads(len(os.sched_getaffinity(0)))
