@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from graphc.budget import building
+from graphc.layers.preprocessing.vocabulary import assets_beside
 from graphc.serialization import deserialize_keras_object, serialize_keras_object
 from graphc.training import Trainer
 from graphc.utils.atomic import replacing
 
 from .archive import CONFIG, METADATA, WEIGHTS, members, text_of, weights_of
+from .assets import read_assets, write_assets
 from .hdf5 import reading
+from .layout import places
 from .legacy_model import read_legacy_model
 from .weights import opened, read_weights, write_weights
 
@@ -48,11 +51,15 @@ def save_model(model: Any, filepath: str | os.PathLike[str], overwrite: bool = T
     if not model.built:
         raise ValueError(f"save_model: model {model.name!r} has no weights before it is built")
     saved = time.strftime("%Y-%m-%d@%H:%M:%S")
-    texts = {
-        METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": saved}),
-        CONFIG: json.dumps(serialize_keras_object(model)),
-    }
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with (
+        assets_beside(places(model)),
+        replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "w") as archive,
+    ):
+        texts = {
+            METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": saved}),
+            CONFIG: json.dumps(serialize_keras_object(model)),
+        }
         for name, text in texts.items():
             archive.writestr(name, text)
         with tempfile.TemporaryFile(dir=temporary.parent) as weights:
@@ -62,6 +69,7 @@ def save_model(model: Any, filepath: str | os.PathLike[str], overwrite: bool = T
             weights.seek(0)
             with archive.open(member, "w") as target:
                 shutil.copyfileobj(weights, target, 1 << 20)
+        write_assets(model, archive)
 
 
 def load_model(
@@ -100,6 +108,7 @@ def load_model(
         with _explained(source), building(max_parameters=room, initial_values=False):
             model = _made(text_of(archive, CONFIG, source), custom_objects, compile)
         read_weights(model, datasets, source)
+        read_assets(model, archive, source)
     return model
 
 

@@ -177,8 +177,12 @@ def unchanged_on_errors(model: Any) -> Iterator[None]:
 
 
 def state(model: Any) -> list[Variable]:
-    """The model's weights, and its optimizer's variables if it is compiled."""
-    return [*model.weights, *(model.optimizer.variables if model.compiled else ())]
+    """What files keep of a model, and its optimizer's variables if it is compiled."""
+    return [*_of_layers(model), *(model.optimizer.variables if model.compiled else ())]
+
+
+def _of_layers(model: Any) -> list[Variable]:
+    return [*model.weights, *(v for layer in places(model) for v in layer.unlisted_variables)]
 
 
 def read_weights(
@@ -190,7 +194,7 @@ def read_weights(
         datasets: of the file, from `hdf5.reading`.
         source: the file's name, for messages, which start with it.
     """
-    room = sum(2 * weight.value.nbytes for weight in model.weights)
+    room = sum(2 * variable.value.nbytes for variable in _of_layers(model))
     layers = places(model)
     wrong = _surplus(datasets, layers.values())
     # Where what does not fit is left as it is, arrays are read before any is changed.
