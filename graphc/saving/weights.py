@@ -196,9 +196,10 @@ def read_weights(
     """
     room = sum(2 * variable.value.nbytes for variable in _of_layers(model))
     layers = places(model)
-    wrong = _surplus(datasets, layers.values())
     # Where what does not fit is left as it is, arrays are read before any is changed.
     late = isinstance(datasets, Contents) and not skip_mismatch
+    datasets = _renamed(datasets, layers.values())
+    wrong = _surplus(datasets, layers.values())
     for layer, place in layers.items():
         wrong += _read(layer, Store(datasets, _group(place), room, late))
     refuse(model, source, wrong, skip_mismatch)
@@ -232,6 +233,18 @@ def _read_optimizer(model: Any, store: Store) -> list[str]:
             stacklevel=5,
         )
     return []
+
+
+def _renamed(datasets: Mapping[str, Any], places: Iterable[str]) -> Mapping[str, Any]:
+    """Datasets by the names that layers have now: Keras 2.12 to 2.15 wrote some by private ones."""
+    known = {_group(place) for place in places}
+    renamed = {}
+    for path in datasets:
+        group, _, name = path.rpartition("/")
+        now = group.replace("_layer_checkpoint_dependencies", "layers").replace("/_", "/")
+        if group not in known and now in known and f"{now}/{name}" not in datasets:
+            renamed[path] = f"{now}/{name}"
+    return {renamed.get(path, path): dataset for path, dataset in datasets.items()}
 
 
 def _surplus(datasets: Iterable[str], places: Iterable[str]) -> list[str]:
