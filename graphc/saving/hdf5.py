@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -59,6 +60,22 @@ class Contents(dict[str, Any]):
             if isinstance(value, np.ndarray) and value.ndim == 1:
                 return [part.decode() if isinstance(part, bytes) else str(part) for part in value]
             raise _Refused(f"attribute {name!r} of {group!r} is no text")
+
+
+@contextmanager
+def opened(method: str, path: Path) -> Iterator[BinaryIO]:
+    """A file to read.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        ValueError: when it is a folder, or anything else that is no file.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{method}: no file {path}")
+    if not path.is_file():
+        raise ValueError(f"{method}: {path} is {'a folder' if path.is_dir() else 'no file'}")
+    with open(path, "rb") as stream:
+        yield stream
 
 
 @contextmanager

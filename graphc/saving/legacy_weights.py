@@ -13,7 +13,7 @@ WEIGHTS = "model_weights"
 
 
 def read_legacy_weights(
-    model: Any, contents: Contents, source: str, skip_mismatch: bool = False
+    model: Any, contents: Contents, source: str, skip_mismatch: bool = False, by_name: bool = False
 ) -> None:
     """Reads weights layer by layer, in the order that the file and the model have them.
 
@@ -21,6 +21,7 @@ def read_legacy_weights(
         contents: of a file of weights, or of a whole model.
         source: the file's name, for messages, which start with it.
         skip_mismatch: whether layers that the file's weights do not fit keep theirs.
+        by_name: whether only layers are read that are called the same.
 
     Raises:
         ValueError: when the file has other weights than the model.
@@ -30,6 +31,9 @@ def read_legacy_weights(
              for name in names_of(contents, root, "layer_names")}  # fmt: skip
     saved = {name: weights for name, weights in named.items() if weights}
     layers = [layer for layer in model.layers if layer.weights]
+    if by_name:
+        layers = [layer for layer in layers if layer.name in saved]
+        saved = {layer.name: saved[layer.name] for layer in layers}
     if len(saved) != len(layers):
         raise ValueError(
             f"{source} has {len(saved)} layers with weights ({', '.join(saved)}), model "

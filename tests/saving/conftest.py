@@ -10,7 +10,8 @@ from damage import made
 from graphc import budget
 from graphc.saving import hdf5
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "reference" / "files"))
+REFERENCE = Path(__file__).parent.parent / "reference"
+sys.path[:0] = [str(REFERENCE / "files"), str(REFERENCE)]
 
 
 @pytest.fixture(scope="module")

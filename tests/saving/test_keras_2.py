@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc import models
+from graphc import layers, models
 
 ARCHIVE = Path(__file__).parent.parent / "reference" / "files" / "keras_2.tar.xz"
 with tarfile.open(ARCHIVE) as archive:
@@ -71,6 +71,24 @@ def test_weights_alone_are_read(name: str, folder: Path, results: dict[str, np.n
         model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
         model.load_weights(folder / f"{name}{suffix}")
         assert_predicts(model, name, results)
+
+
+def test_weights_go_to_layers_of_the_same_name(folder: Path) -> None:
+    whole = models.load_model(folder / "several_dicts.h5")
+    x = layers.Input((3,))
+    first = layers.Dense(3, name="shared")
+    model = models.Model(x, layers.Dense(5, name="other")(first(x)))
+    other = model.get_layer("other").get_weights()
+    model.load_weights(folder / "several_dicts.h5", by_name=True)
+    pairs = [(first, whole.get_layer("shared").get_weights()), (model.get_layer("other"), other)]
+    for layer, weights in pairs:
+        for one, two in zip(layer.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(one, two)
+    wide = models.Model(x, layers.Dense(4, name="shared")(x))
+    with pytest.raises(ValueError, match=r"has shape \(3, 4\), got \(3, 3\)"):
+        wide.load_weights(folder / "several_dicts.h5", by_name=True)
+    with pytest.raises(ValueError, match="by_name is for files of older versions"):
+        model.load_weights("m.weights.h5", by_name=True)
 
 
 def test_a_model_is_written_anew(tmp_path: Path, folder: Path, results: Any) -> None:

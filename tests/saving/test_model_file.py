@@ -1,5 +1,6 @@
 """Whole models in files: what comes back, with a user's own parts, and what is refused."""
 
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -73,6 +74,22 @@ def test_all_of_a_model_comes_back(tmp_path: Path) -> None:
     assert histories[0] == histories[1]
     plain = models.load_model(path, OWN, compile=False)
     assert not plain.compiled
+
+
+def test_open_files_are_written_and_read(tmp_path: Path) -> None:
+    model = models.Sequential([layers.Input((3,)), layers.Dense(2)])
+    memory = io.BytesIO()
+    model.save(memory)
+    memory.seek(0)
+    again = saving.load_model(memory)
+    np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    path = tmp_path / "m.anything"
+    with open(path, "wb") as file:
+        saving.save_model(model, file)
+    with open(path, "rb") as file:
+        models.load_model(file)
+    with pytest.raises(ValueError, match="load_model: BytesIO is not a whole zip"):
+        models.load_model(io.BytesIO(memory.getvalue()[:-9]))
 
 
 def test_what_is_unknown_is_named_all_at_once(tmp_path: Path) -> None:
