@@ -158,6 +158,26 @@ def noisy(lib: ModuleType) -> Any:
     )
 
 
+def images(lib: ModuleType) -> Any:
+    """Layers that draw numbers in training."""
+    layers = lib.layers
+    return lib.models.Sequential(
+        [
+            layers.Input((6, 6, 3)),
+            layers.RandomFlip("horizontal"),
+            layers.RandomRotation(0.2),
+            layers.RandomZoom(0.2),
+            layers.RandomTranslation(0.1, 0.1),
+            layers.RandomContrast(0.3, value_range=(-3.0, 3.0)),
+            layers.RandomBrightness(0.3, value_range=(-3.0, 3.0)),
+            layers.Resizing(5, 4),
+            layers.Rescaling(0.5),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
+
+
 def nested(lib: ModuleType) -> Any:
     layers, models = lib.layers, lib.models
     start = layers.Input((3,))
@@ -217,6 +237,7 @@ FAMILIES = [
     Family(
         noisy, ((5, 3),), optimizer=("SGD", {"learning_rate": 0.01}), trains=False, suffix=".h5"
     ),
+    Family(images, ((6, 6, 3),), optimizer=("SGD", {"learning_rate": 0.01}), trains=False),
     Family(nested, optimizer=("SGD", {"learning_rate": 0.05}), **TWO),
     Family(lookup, (((4,), 10),), optimizer=("SGD", {"learning_rate": 0.1}), backend="tensorflow"),
 ]
