@@ -12,6 +12,8 @@ import numpy as np
 
 from graphc.trace import Stored
 
+from .heaps import check_heaps
+
 # Files of models are a few groups deep.
 DEEPEST = 64
 # Groups and arrays, each of which takes a moment: several thousand layers with Adam's state.
@@ -31,10 +33,11 @@ class Contents(dict[str, Any]):
         source: the file's name.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, stream: BinaryIO | None = None) -> None:
         super().__init__()
         self.groups: dict[str, Any] = {}
         self.source = source
+        self._stream = stream  # until its texts are checked
 
     def elements(self, group: str) -> int:
         """How many numbers the weights of a model may have that is made for the arrays of a group.
@@ -52,8 +55,13 @@ class Contents(dict[str, Any]):
             ValueError: when it is anything else.
         """
         with _explained(self.source):
-            value = self.groups[group].attrs.get(name) if group in self.groups else None
-            if value is None or isinstance(value, str):
+            if group not in self.groups or name not in self.groups[group].attrs:
+                return None
+            if self._stream is not None:
+                check_heaps(self._stream)
+                self._stream = None
+            value = self.groups[group].attrs[name]
+            if isinstance(value, str):
                 return value
             if isinstance(value, bytes):
                 return value.decode()
@@ -96,7 +104,7 @@ def reading(stream: BinaryIO, source: str) -> Iterator[Contents]:
     with _explained(source):
         file = h5py.File(stream, "r")
     with file:
-        found = Contents(source)
+        found = Contents(source, stream)
         with _explained(source):
             _fill(found, file)
         yield found
