@@ -96,8 +96,10 @@ def _keras_2_order(optimizer: optimizers.Optimizer, names: list[str]) -> dict[st
     kinds = [part[-1 if last else 1] for part in parts]
     slots: dict[str, list[Variable]] = {}
     for slot in optimizer.variables:
-        if "/" in slot.name:
-            slots.setdefault(slot.name.rpartition("/")[2], []).append(slot)
+        owner, _, kind = slot.name.rpartition("/")
+        unread = slot.shape == () and kind in ("rows", "columns")  # Adafactor's
+        if owner and not unread:
+            slots.setdefault(kind, []).append(slot)
     theirs = list(dict.fromkeys(kinds))
     if isinstance(optimizer, optimizers.Nadam):  # whose product of momentums is not written
         return {}

@@ -1,5 +1,6 @@
 """Damaged and hostile files of models: each gets one clear error, soon."""
 
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from hypothesis import strategies as st
 from graphc import models
 
 pytestmark = pytest.mark.usefixtures("low_limits")
+REFERENCE = Path(__file__).parent.parent / "reference"
 
 
 def dense(**options: Any) -> Damage:
@@ -300,25 +302,36 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("flipped")
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@pytest.fixture(scope="module")
+def whole(good: dict[str, bytes]) -> dict[str, bytes]:
+    """The good files, and such as Keras wrote: with a vocabulary, and of Keras 2."""
+    with tarfile.open(REFERENCE / "files" / "keras_2.tar.xz") as archive:
+        member = archive.extractfile("several_dicts.h5")
+        assert member is not None
+        old = member.read()
+    vocabulary = (REFERENCE / "files" / "lookup.keras").read_bytes()
+    return {**good, "-vocabulary.keras": vocabulary, ".h5": old}
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".keras", "-vocabulary.keras", ".h5"])
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_bytes_flipped_and_cut(
-    suffix: str, good: dict[str, bytes], where: Path, data: st.DataObject
+    ending: str, whole: dict[str, bytes], where: Path, data: st.DataObject
 ) -> None:
-    content = bytearray(good[suffix])
+    content = bytearray(whole[ending])
     for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
         content[at] = data.draw(st.integers(0, 255))
     content = content[: data.draw(st.integers(len(content) // 2, len(content)))]
-    path = where / f"flipped{suffix}"
+    path = where / f"flipped{ending}"
     path.write_bytes(content)
     model = made()
     before = model.get_weights()
     try:
-        if suffix == ".keras":
-            models.load_model(path)
-        else:
+        if ending == ".weights.h5":
             model.load_weights(path)
+        else:
+            models.load_model(path)
     except ValueError as error:
         assert str(path) in str(error)
         for old, new in zip(before, model.get_weights(), strict=True):
