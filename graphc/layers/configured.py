@@ -129,8 +129,9 @@ class Configured:
         writes with every call: as a number, which Keras takes for the same.
         """
         given = kwargs.get("training")
-        said = given is not None and given is self.default_training
-        return args, {**kwargs, "training": int(given)} if said else kwargs
+        if isinstance(given, bool) and given is self.default_training:
+            return args, {**kwargs, "training": int(given)}
+        return args, kwargs
 
     def read_call(
         self, args: Sequence[Any], kwargs: dict[str, Any]

@@ -121,7 +121,10 @@ def _read(
         reading(weights, source) as datasets,
     ):
         room = datasets.elements("")
-        with _explained(source), building(max_parameters=room, initial_values=False):
+        with (
+            _explained(source, _of_keras_2(archive, source)),
+            building(max_parameters=room, initial_values=False),
+        ):
             model = _made(text_of(archive, CONFIG, source), custom_objects, compile)
         read_weights(model, datasets, source)
         read_assets(model, archive, source)
@@ -129,15 +132,29 @@ def _read(
 
 
 @contextmanager
-def _explained(source: str) -> Iterator[None]:
-    """Says in errors which file they are of."""
+def _explained(source: str, note: str = "") -> Iterator[None]:
+    """Says in errors which file they are of, and a note."""
     try:
         yield
     except Exception as error:  # whatever the parts of a damaged configuration lead to
-        if str(error).startswith(source):
+        if str(error).startswith(source) and not note:
             raise
         text = "the config is nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise ValueError(f"{source}: {text or type(error).__name__}") from error
+        text = text.removeprefix(f"{source}: ")
+        raise ValueError(f"{source}: {text or type(error).__name__}{note}") from error
+
+
+def _of_keras_2(archive: zipfile.ZipFile, source: str) -> str:
+    """A note for errors, if a file is of Keras 2, whose .keras files are others; else nothing."""
+    if METADATA not in archive.namelist():
+        return ""
+    try:
+        version = str(json.loads(text_of(archive, METADATA, source))["keras_version"])
+    except (ValueError, KeyError, TypeError, RecursionError):  # which nothing else needs
+        return ""
+    if not version.startswith("2."):
+        return ""
+    return f"; it was written by Keras {version[:20]}: save the model as .h5 there, which is read"
 
 
 def _made(text: str, custom_objects: Mapping[str, Any] | None, compile: bool) -> Any:

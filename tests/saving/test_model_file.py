@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damage import zipped
 
 from graphc import layers, models, ops, saving
 
@@ -107,6 +108,17 @@ def test_the_archive_is_keras_own(tmp_path: Path) -> None:
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
         assert json.loads(archive.read("metadata.json"))["keras_version"] == "3.15.1"
         assert json.loads(archive.read("config.json"))["class_name"] == "Functional"
+
+
+def test_an_error_names_keras_2(tmp_path: Path) -> None:
+    """Of which not all .keras files can be read."""
+    path = tmp_path / "m.keras"
+    made().save(path)
+    for text, note in ((b'{"keras_version": "2.15.0"}', True), (b"{}", False), (b"[", False)):
+        zipped(lambda m, text=text: m.update({"metadata.json": text}))(path)
+        with pytest.raises(ValueError, match="Scale") as caught:
+            models.load_model(path)
+        assert ("written by Keras 2.15.0: save the model as .h5" in str(caught.value)) == note
 
 
 def test_an_archive_that_was_packed_again_is_read(tmp_path: Path) -> None:
