@@ -1,4 +1,4 @@
-"""Configurations of Keras 1 and 2, as HDF5 files have them, in Keras 3's spelling."""
+"""Configurations of Keras 2, as HDF5 files have them, in Keras 3's spelling."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def keras_2_hard_sigmoid(x: Any) -> Any:
 
 
 def modern(config: Any, old: bool) -> Any:
-    """A configuration of Keras 1 or 2 as Keras 3 has it; one of Keras 3 with its modules.
+    """A configuration of Keras 2 as Keras 3 has it; one of Keras 3 with its modules.
 
     Args:
-        old: whether it is of Keras 1 or 2.
+        old: whether it is of Keras 2.
     """
     if isinstance(config, list):
         return [modern(part, old) for part in config]

@@ -1,4 +1,4 @@
-"""Whole models in HDF5 files, as Keras 1, 2 and 3 write them (`.h5`)."""
+"""Whole models in HDF5 files, as Keras 2 and 3 write them (`.h5`)."""
 
 from __future__ import annotations
 
