@@ -130,6 +130,28 @@ def holding(words: list[str]) -> Any:
     return models.Model(x, holder(x))
 
 
+def test_a_vocabulary_of_a_text_file_is_that_of_the_model(tmp_path: Path) -> None:
+    """Whatever is in the text file when the model is loaded."""
+    text, path = tmp_path / "words.txt", tmp_path / "m.keras"
+    text.write_text("b\na\n")
+
+    class Reader(layers.Layer):
+        """Words from a text file."""
+
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.words = layers.StringLookup(vocabulary=str(text))
+
+        def call(self, inputs: Any) -> Any:
+            return inputs
+
+    x = layers.Input((3,))
+    models.Model(x, Reader()(x)).save(path)
+    text.write_text("c\nd\ne\n")
+    words = models.load_model(path, {"Reader": Reader}).layers[1].words
+    assert words.get_vocabulary(False) == ["b", "a"]
+
+
 def test_a_layer_of_ones_own_has_files_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "m.keras"
     holding(["ü", "a b"]).save(path)

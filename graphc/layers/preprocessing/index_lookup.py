@@ -143,7 +143,8 @@ class IndexLookup(LookupFiles):
                 f"layer {self.name!r}: the vocabulary has {size} terms with the special ones, "
                 f"max_tokens is {self.max_tokens}"
             )
-        if self._given[0] is not None:  # which configurations have
+        before = self._given[0]
+        if before is not None and not isinstance(before, str):  # which configurations have
             self._given = vocabulary, idf_weights
         self._take(tokens, idf_weights)
 

@@ -136,13 +136,14 @@ class LookupFiles(Layer):
             ValueError: when it is missing, damaged, or not as large as the configuration says.
         """
         lines = read_assets(dir_path)
-        if self._tokens:  # the configuration has them
+        given = self._given[0]
+        if given is not None and not isinstance(given, str):  # the configuration has it
             return
         tokens, special = [self.token(line) for line in lines or ()], self._special
         if tokens[: len(special)] == special:
             tokens = tokens[len(special) :]
         size = len(special) + len(tokens)
-        if self.known_size not in (None, size):
+        if not self._tokens and self.known_size not in (None, size):
             there = "is missing" if lines is None else f"has {size} terms"
             raise ValueError(f"{VOCABULARY} {there}, the configuration says {self.known_size}")
         if tokens:
