@@ -21,6 +21,7 @@ MOST_OBJECTS = 50_000
 # What a file may hold beyond the target's own bytes: counters, and a wider type.
 SPARE_BYTES = 1 << 20
 SPARE_ELEMENTS = SPARE_BYTES // 4
+BFLOAT16 = np.dtype("V2")  # the upper halves of float32's
 # Arrays of so many bytes are no matter.
 _SMALL = 1 << 16
 
@@ -48,6 +49,16 @@ class Contents(dict[str, Any]):
             int(d.size) for path, d in self.items() if path.startswith(group)
         )
 
+    def check_texts(self) -> None:
+        """Checks what libhdf5 reads texts from, before the first one.
+
+        Raises:
+            ValueError: when it is damaged.
+        """
+        if self._stream is not None:
+            check_heaps(self._stream)
+            self._stream = None
+
     def attribute(self, group: str, name: str) -> Any:
         """A value that is written beside a group: text or a list of texts; None if there is none.
 
@@ -57,9 +68,7 @@ class Contents(dict[str, Any]):
         with _explained(self.source):
             if group not in self.groups or name not in self.groups[group].attrs:
                 return None
-            if self._stream is not None:
-                check_heaps(self._stream)
-                self._stream = None
+            self.check_texts()
             value = self.groups[group].attrs[name]
             if isinstance(value, str):
                 return value
@@ -150,19 +159,38 @@ def _fill(found: Contents, file: Any) -> None:
             if isinstance(child, h5py.Group):
                 stack.append((inner, child))
             else:
-                _check(inner, child)
+                _check(inner, child, found)
                 found[inner] = child
 
 
-def _check(path: str, dataset: Any) -> None:
+def _check(path: str, dataset: Any, contents: Contents) -> None:
     import h5py  # noqa: PLC0415
 
     if not isinstance(dataset, h5py.Dataset):
         raise _Refused(f"{path!r} is neither a group nor a dataset")
     if dataset.external or dataset.is_virtual:
         raise _Refused(f"{path!r} keeps its values in another file")
-    if dataset.shape is None or dataset.dtype.kind not in "fiub":
+    numbers = dataset.dtype.kind in "fiub" or (
+        dataset.dtype == BFLOAT16 and _is_bfloat16(dataset, contents)
+    )
+    if dataset.shape is None or not numbers:
         raise _Refused(f"{path!r} must hold numbers, it has dtype {dataset.dtype}")
+
+
+def _is_bfloat16(dataset: Any, contents: Contents) -> bool:
+    """Whether bytes are what Keras writes for numbers that HDF5 does not have."""
+    if "dtype" not in dataset.attrs:
+        return False
+    contents.check_texts()
+    return bool(dataset.attrs["dtype"] == "bfloat16")
+
+
+def values_of(dataset: Any) -> np.ndarray:
+    """A dataset's numbers."""
+    values = np.asarray(dataset[()])
+    if values.dtype != BFLOAT16:
+        return values
+    return (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
 
 
 def size_of(dataset: Any) -> int:
@@ -181,7 +209,7 @@ class _Stored(Stored):
         if self._dataset.dtype == array.dtype:
             self._dataset.read_direct(array)
         else:  # NumPy's conversions, not HDF5's
-            array[...] = self._dataset[()]
+            array[...] = values_of(self._dataset)
 
 
 class Store(Mapping[str, np.ndarray]):
@@ -207,7 +235,7 @@ class Store(Mapping[str, np.ndarray]):
         self._room = room + SPARE_BYTES
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return np.asarray(self._checked(name)[()])
+        return values_of(self._checked(name))
 
     def stored(self, name: str) -> Any:
         """The same, or an object that reads a large array into its place."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from graphc.trace import Variable, assign_all
 
-from .hdf5 import Contents, refuse, size_of
+from .hdf5 import Contents, refuse, size_of, values_of
 
 WEIGHTS = "model_weights"
 
@@ -65,7 +65,7 @@ def read_arrays(
     if sum(size_of(contents[path]) for path in paths) > sum(2 * v.value.nbytes for v in variables):
         shapes = [contents[path].shape for path in paths]
         raise ValueError(f"{owner}: expected {[v.shape for v in variables]}, got {shapes}")
-    assign_all(owner, variables, [contents[path][()] for path in paths])
+    assign_all(owner, variables, [values_of(contents[path]) for path in paths])
 
 
 def names_of(contents: Contents, group: str, attribute: str) -> list[str]:

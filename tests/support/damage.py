@@ -137,7 +137,7 @@ def header(offset: int, value: bytes, of: bytes = b"PK\1\2") -> Damage:
 
 def refused(path: Path, reason: str, load: Callable[[], object]) -> None:
     """Asserts that a file gets an error that names it and the reason, soon, with little memory."""
-    began = time.perf_counter()
+    began = time.process_time()  # whatever else the machine does
     tracemalloc.start()
     try:
         with pytest.raises((ValueError, FileNotFoundError), match=reason) as caught:
@@ -146,4 +146,5 @@ def refused(path: Path, reason: str, load: Callable[[], object]) -> None:
     finally:
         tracemalloc.stop()
     assert str(path) in str(caught.value) and len(str(caught.value)) < 1500
-    assert peak < 50e6 and time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
+    assert peak < 50e6
