@@ -44,7 +44,7 @@ def least_to_keep(
         unkept: whether it has no memory of its own: it is always made again. Never of a costly one.
     """
     flow = nx.DiGraph()
-    flow.add_nodes_from(["made", "read"])
+    made: set[Node] = set()
     roots = in_order(node for node in read if not given(node))
     stack, seen = list(roots), set(roots)
     while stack:
@@ -52,7 +52,7 @@ def least_to_keep(
         room = {} if unkept(node) else {"capacity": guessed_bytes(node.tensor)}
         flow.add_edge((node, "in"), (node, "out"), **room)
         if costly(node):
-            flow.add_edge("made", (node, "in"))
+            made.add(node)
             continue
         for operand in graph.nx.predecessors(node):
             if given(operand):
@@ -61,7 +61,20 @@ def least_to_keep(
             if operand not in seen:
                 seen.add(operand)
                 stack.append(operand)
-    for node in roots:
-        flow.add_edge((node, "out"), "read")
-    _, (made, _) = nx.minimum_cut(flow, "made", "read")
-    return {n for n in seen if (n, "in") in made and (n, "out") not in made}
+    kept: set[Node] = set()
+    # What no edge links is cut apart: costly values separate a deep network into small parts.
+    for part in list(nx.weakly_connected_components(flow)):
+        nodes = {node for node, _ in part}
+        if made & nodes:
+            kept |= _cut(flow.subgraph(part), in_order(made & nodes), in_order(read & nodes))
+    return kept
+
+
+def _cut(flow: nx.DiGraph, made: list[Node], read: list[Node]) -> set[Node]:
+    """The nodes between whose "in" and "out" a minimum cut from `made` to `read` goes."""
+    flow = nx.DiGraph(flow)
+    flow.add_edges_from(("made", (node, "in")) for node in made)
+    flow.add_edges_from(((node, "out"), "read") for node in read)
+    _, (behind, _) = nx.minimum_cut(flow, "made", "read")
+    nodes = {end[0] for end in flow if isinstance(end, tuple)}
+    return {n for n in nodes if (n, "in") in behind and (n, "out") not in behind}
