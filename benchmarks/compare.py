@@ -5,12 +5,12 @@
     python benchmarks/compare.py --memory-check 10000
 
 Every contender runs the same workload (workloads.py) in float32, in an interpreter of its own
-that stays alive and is asked for one round at a time: contenders take turns, and only one works
-at any moment; a pause between them lets the threads of the last one stop spinning. A round is a
-second of training in whole epochs, or for the workload `predict` half a second of calls with one
-row. The first round of each contender is not counted; the figure is the median of the others. All
-may use the same processors. What is not installed, and what has not been written for the raw
-libraries, is reported and left out.
+that stays alive and is asked for one round at a time: contenders take turns, and only one works at
+any moment; a pause between them lets the threads of the last one stop spinning. A round is a second
+of training in whole epochs, or for `predict` and its kin (`predict_cnn` and so on) half a second of
+calls with one row, and with a whole batch. The first round of each contender is not counted; the
+figure is the median of the others. All may use the same processors. What is not installed, and what
+has not been written for the raw libraries, is reported and left out.
 
 Columns: "ratio" is the time over that of the fastest peer (graphc is not a peer), below 1 if
 faster; "first step" is from starting the interpreter to the end of the first training step,
@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from contenders import BACKENDS, PEERS
-from workloads import WORKLOADS
+from workloads import PREDICTED, WORKLOADS
 
 WORKER = Path(__file__).with_name("worker.py")
 PAUSE = 0.5  # seconds between rounds: OpenMP's threads spin for 0.2 behind their work
@@ -98,12 +98,12 @@ class Worker:
     def result(self) -> dict[str, Any]:
         """What the JSON file says about this contender."""
         facts = {key: value for key, value in vars(self).items() if key != "process"}
-        return facts | {name: self.median(name) for name in ("step", "predict", "call")}
+        return facts | {name: self.median(name) for name in ("step", "predict", "call", "batch")}
 
 
 def compare(workload: str, workers: list[Worker], rounds: int) -> None:
     """Ask the workers for rounds, in turn."""
-    command = "predict" if workload == "predict" else "train"
+    command = "predict" if workload in PREDICTED else "train"
     for worker in workers:
         worker.limits = worker.ask("limits")
     for index in range(rounds + 1):
@@ -118,21 +118,23 @@ def compare(workload: str, workers: list[Worker], rounds: int) -> None:
 
 def report(workload: str, workers: list[Worker]) -> None:
     """Print one workload's table, the fastest first, then what could not run."""
-    work, key = WORKLOADS[workload], "call" if workload == "predict" else "step"
+    work, key = WORKLOADS[workload], "call" if workload in PREDICTED else "step"
     times = {w.contender: w.median(key) or 0.0 for w in workers if w.rounds}
     best = min((time_ for name, time_ in times.items() if name != "graphc"), default=float("nan"))
     print(f"\n{workload}: {work.about}; batch {work.batch}, {work.optimizer}, {work.loss}")
     flops, peak = (next((w.limits[k] for w in workers if w.limits), 0.0) for k in ("flops", "peak"))
     row = "{:14}{:>10}{:>12}{:>9}{:>9}{:>7}{:>14}{:>11}  {}".format
     if key == "call":
-        timed = ["call us", "predict us", "", ""]
+        timed = ["call us", "predict us", "batch us", ""]
     else:
         timed = ["step ms", "samples/s", "GFLOP/s", "of peak"]
     print(row("contender", *timed, "ratio", "first step s", "memory MB", "version"))
     for worker in sorted((w for w in workers if w.rounds), key=lambda w: times[w.contender]):
         time_, predict = times[worker.contender], worker.median("predict")
         if key == "call":
-            cells = [f"{time_ * 1e6:.0f}", f"{predict * 1e6:.0f}" if predict else "-", "", ""]
+            batch = worker.median("batch") or 0.0
+            cells = [f"{time_ * 1e6:.0f}", f"{predict * 1e6:.0f}" if predict else "-"]
+            cells += [f"{batch * 1e6:.0f}", ""]
         else:
             cells = [f"{time_ * 1e3:.3f}", f"{work.batch / time_:,.0f}"]
             cells += [f"{flops / time_ / 1e9:.1f}", f"{flops / time_ / peak:.0%}" if peak else "-"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from contenders import CONTENDERS, Model
-from workloads import WORKLOADS
+from workloads import PREDICTED, WORKLOADS
 
 ROUND = 1.0  # seconds of a round of training at least
 
@@ -33,13 +33,14 @@ def serve(contender: str, workload: str) -> None:
         model = CONTENDERS[contender](workload)
         model.train(*work.data(work.batch))
         answer(version=model.version)
-        x, y = work.data(work.batch * (1 if workload == "predict" else work.steps))
+        x, y = work.data(work.batch * (1 if workload in PREDICTED else work.steps))
         for line in sys.stdin:
             command, *arguments = line.split()
             if command == "train":
                 answer(step=epoch(lambda: model.train(x, y)) / work.steps)
             elif command == "predict":
-                answer(**{name: latency(call, x[:1]) for name, call in one_row(model).items()})
+                times = {name: latency(call, x[:1]) for name, call in one_row(model).items()}
+                answer(**times, batch=latency(model.call, x))
             elif command == "memory":
                 answer(**memory(model, x[:1], int(arguments[0])))
             elif command == "limits":

@@ -251,4 +251,6 @@ WORKLOADS = {
         "301-173-59-13", dense((301,), 173, 59, 13), (301,), 13, 77, 400
     ),
 }  # fmt: skip
-WORKLOADS["predict"] = WORKLOADS["mlp_s"]
+# Workloads that predict: the model of each.
+PREDICTED = {"predict": "mlp_s"} | {f"predict_{name}": name for name in WORKLOADS}
+WORKLOADS |= {name: WORKLOADS[model] for name, model in PREDICTED.items()}

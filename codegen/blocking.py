@@ -40,10 +40,16 @@ class Contraction:
     product: Product
     tile_rows: int
     tile_vectors: int
+    lanes: int
     k_block: int
     group: int
     chunk_tiles: int
     stripes: int  # that are kept packed: those of a group, or one, packed anew each time
+
+    @property
+    def width(self) -> int:
+        """Columns of a tile."""
+        return self.tile_vectors * self.lanes
 
     @property
     def chunk_rows(self) -> int:
@@ -63,6 +69,7 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
         Unsupported: for dtypes and symbolic sizes that there is no code for.
     """
     p = product_of(node, body.operands[node])
+    target = target.for_columns(p.n)
     vectors = min(target.tile_vectors, -(-p.n // target.lanes))
     width = vectors * target.lanes
     k_block = max(target.panel_bytes // (4 * width), 64)
@@ -89,7 +96,7 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
         chunk = GROUP_CHUNK_TILES
     else:
         group = min(max(target.panel_bytes // (4 * width * k_block), 1), panels)
-    return Contraction(p, rows, vectors, k_block, group, chunk, 1 if long else group)
+    return Contraction(p, rows, vectors, target.lanes, k_block, group, chunk, 1 if long else group)
 
 
 def _tile_rows(m: Dim, most: int) -> int:
@@ -109,18 +116,17 @@ def _tile_rows(m: Dim, most: int) -> int:
 
 def contraction_scratch(plan: Contraction, target: Target) -> int:
     """Bytes that a thread needs: a group's packed stripes and chunk of C, and A's offsets."""
-    width = plan.tile_vectors * target.lanes
     tables = 0 if plan.product.a.is_matrix else plan.chunk_rows + plan.block_segments
-    floats = (plan.stripes * plan.k_block + plan.group * plan.chunk_rows) * width
+    floats = (plan.stripes * plan.k_block + plan.group * plan.chunk_rows) * plan.width
     return max(4 * floats + 8 * tables, thin_scratch(plan.product, target.lanes))
 
 
-def kept_bytes(plan: Contraction, target: Target) -> int:
+def kept_bytes(plan: Contraction) -> int:
     """Bytes of a loop's constant B, packed, that a thread keeps from step to step; 0 for too many.
 
     The first cache line says whether B is there.
     """
-    p, width = plan.product, plan.tile_vectors * target.lanes
+    p, width = plan.product, plan.width
     if p.count != 1 or plan.stripes < plan.group or isinstance(p.k, Size) or p.k > plan.k_block:
         return 0
     packed = 4 * -(-p.n // width) * width * plan.k_block

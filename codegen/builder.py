@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -71,8 +72,16 @@ class Emitter:
         self.target = target
         self.symbols = symbols
 
-    def dim(self, dim: Dim) -> ir.Value:
-        """A dimension's value."""
+    def aimed(self, target: Target) -> Emitter:
+        """This emitter, for another target's vectors."""
+        other = copy.copy(self)
+        other.target = target
+        return other
+
+    def dim(self, dim: Dim | ir.Value) -> ir.Value:
+        """A dimension's value; a value as it is."""
+        if isinstance(dim, ir.Value):
+            return dim
         if isinstance(dim, int):
             return i64(dim)
         value: ir.Value = i64(dim.factor)

@@ -38,7 +38,7 @@ from .microkernel import CACHE_LINE, micro_kernel
 from .operands import Loops, product_of
 from .packing import Source, Stripe, pack
 from .thin import THIN_ROWS, emit_thin, may_be_thin
-from .values import Body, unravel
+from .values import Body, counting
 
 Value: TypeAlias = ir.Value
 
@@ -99,8 +99,8 @@ class _Emitter:
         self.a = self.a_start = body.pointers[a]
         self.b = body.pointers[b]
         self.source = Source(self.b, p.n, p.k, p.transpose_b, plan.k_block)
-        self.lanes = e.target.lanes
-        self.width = plan.tile_vectors * self.lanes
+        self.lanes, self.width = plan.lanes, plan.width
+        self.multiplying = e.aimed(e.target.for_columns(p.n))
         self.stripes, self.kept = scratch, kept
         if kept:
             self.is_kept = e.address(scratch, "u8", i64(-kept))
@@ -205,22 +205,12 @@ class _Emitter:
     def _fill_table(self, table: Value, loops: Loops, start: Value, count: Value) -> None:
         """Writes the offsets of `count` turns of nested loops, from turn `start` on."""
         e = self.e
-        counts = [count for count, _ in loops]
-        with e.loop(i64(0), count, 1, unravel(e, start, counts)) as (at, indices, carry):
+        turns = e.add(start, count)
+        with counting(e, start, turns, [size for size, _ in loops]) as (turn, indices):
             offset: Value = i64(0)
             for index, (_, stride) in zip(indices, loops, strict=True):
                 offset = e.add(offset, e.mul(index, e.dim(stride)))
-            e.ir.store(offset, e.address(table, "i64", at), align=8)
-            following: list[Value] = []
-            step: Value = i64(1)
-            for axis in range(len(loops) - 1, -1, -1):  # counts up like an odometer
-                up = e.add(indices[axis], step)
-                if axis:
-                    over = e.ir.icmp_signed("==", up, e.dim(counts[axis]))
-                    up = e.ir.select(over, i64(0), up)
-                    step = e.ir.zext(over, step.type)
-                following.insert(0, up)
-            carry(following)
+            e.ir.store(offset, e.address(table, "i64", e.sub(turn, start)), align=8)
 
     def _each_panel(
         self, span: tuple[Value, Value], panels: int, work: Callable[[_Panel], None]
@@ -258,7 +248,7 @@ class _Emitter:
         e = self.e
         with e.ir.if_then(block.fresh):
             stripe = Stripe(panel.column, block.k0, block.depth, panel.valids)
-            pack(e, self.source, stripe, panel.stripe)
+            pack(self.multiplying, self.source, stripe, panel.stripe)
         self._tiles(rows, block, panel)
 
     # Micro-kernels.
@@ -281,7 +271,7 @@ class _Emitter:
         for height in heights:
             count = e.div(e.sub(stop, row), height)
             end = e.add(row, e.mul(count, height))
-            micro = micro_kernel(e, height, vectors, p.a, p.n, len(self.beside))
+            micro = micro_kernel(self.multiplying, height, vectors, p.a, p.n, len(self.beside))
             with e.loop(row, end, height) as (at, _, _):
                 ahead = e.add(e.mul(e.add(self.base_row, at), p.n), panel.column)
                 is_first_tile = e.ir.icmp_signed("==", at, start)

@@ -97,15 +97,15 @@ def assembly(program: Program, target: Target) -> str:
     return str(machine.emit_assembly(optimise(str(program.module), machine)))
 
 
-def load(program: Program, target: Target) -> NativeCode:
-    """Compiles a program's module and loads it into the process."""
+def load(program: Program, target: Target, threads: int = 1) -> NativeCode:
+    """Compiles a program's module, on so many threads, and loads it into the process."""
     seconds: dict[str, float] = {"llvm": 0.0}
-    images = compile_module(program.module, partial(target_machine, target), seconds)
+    images = compile_module(program.module, partial(target_machine, target), threads, seconds)
     return _link(images, program, target, seconds, lambda: program)
 
 
-def load_graph(graph: Graph, target: Target) -> NativeCode:
-    """Loads a planned graph's program: compiled now, or kept from when it was."""
+def load_graph(graph: Graph, target: Target, threads: int = 1) -> NativeCode:
+    """Loads a planned graph's program: compiled now, on so many threads, or kept from earlier."""
     key = objects.key_of(graph, target)
     kept = objects.fetch(key)
     seconds = {"llvm": 0.0, "llvm-opt": 0.0, "asm": 0.0}
@@ -113,7 +113,7 @@ def load_graph(graph: Graph, target: Target) -> NativeCode:
         start = time.perf_counter()
         program = generate(graph, target)
         seconds["llvm"] = time.perf_counter() - start
-        images = compile_module(program.module, partial(target_machine, target), seconds)
+        images = compile_module(program.module, partial(target_machine, target), threads, seconds)
         objects.keep(key, joined([program.scratch.to_bytes(8, "little"), *images]))
     else:
         program = describe(graph)

@@ -120,7 +120,7 @@ class Kernels:
             product = next(n for n in body.nodes if n.op in CONTRACTIONS)
             plan = plan_contraction(body, product, self.target)
             self.scratch = max(self.scratch, contraction_scratch(plan, self.target))
-            kept = kept_bytes(plan, self.target) if keeps else 0
+            kept = kept_bytes(plan) if keeps else 0
             self.kept_bytes += kept
             return self.kept_bytes if kept else 0
         return 0

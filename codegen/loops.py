@@ -16,7 +16,7 @@ from graphc.ir.types import FLOATS, Dim, Shape, product
 from .builder import SCALARS, Emitter, i64, is_static, splat
 from .elementwise import LOWERINGS, extremum
 from .indexing import MAPS, Index
-from .values import MOST_UNROLLED, Body, Point, squeezed, unravel
+from .values import MOST_UNROLLED, Body, Point, counting, squeezed
 
 Value: TypeAlias = ir.Value
 
@@ -110,8 +110,7 @@ def emit_loop(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
         each_vector(e, full[0], visit_one, span=span)
     else:
         low, high = e.share(e.dim(product(full[:-1])), thread, threads)
-        with e.loop(low, high, 1) as (row, _, _):
-            outer = unravel(e, row, full[:-1])
+        with counting(e, low, high, full[:-1]) as (_, outer):
 
             def visit(index: Index, valid: int) -> None:
                 write(Point(e, body, [*outer, index], valid))
@@ -243,15 +242,17 @@ def _each_index(
     visit: Callable[[list[Value], list[Value]], list[Value]],
     carried: list[Value],
 ) -> list[Value]:
-    """Visits all indices of these axes in order: visit(index, carried values); written out when
-    they are few, as a window's are."""
+    """Visits all indices of these axes in order: visit(index, carried values).
+
+    Axes are nested loops; the last ones are written out when they are short, as a window's are.
+    """
     size = product(dims)
-    if is_static(size) and size <= MOST_UNROLLED:
+    if isinstance(size, int) and size <= MOST_UNROLLED:
         for place in itertools.product(*(range(dim) for dim in dims)):  # type: ignore[arg-type]
             carried = visit([i64(at) for at in place], carried)
         return carried
-    with e.loop(i64(0), e.dim(size), 1, carried) as (number, inner, carry):
-        carry(visit(unravel(e, number, dims), inner))
+    with e.loop(i64(0), e.dim(dims[0]), 1, carried) as (at, so_far, carry):
+        carry(_each_index(e, dims[1:], lambda rest, c: visit([at, *rest], c), so_far))
     return e.carried
 
 
@@ -269,9 +270,9 @@ def _each_block(
 
     def blocks(start: Value, count: Value, width: int, valids: Sequence[int]) -> None:
         low, high = e.share(e.mul(outer_size, count), thread, threads)
-        with e.loop(low, high, 1) as (task, _, _):
-            outer = unravel(e, e.div(task, count), outer_dims)
-            block(outer, e.add(start, e.mul(e.rem(task, count), width)), valids)
+        dims = [*outer_dims, count]
+        with counting(e, low, high, dims) as (_, (*outer, number)):
+            block(outer, e.add(start, e.mul(number, width)), valids)
 
     if not is_static(columns):
         size = e.dim(columns)

@@ -38,7 +38,7 @@ def micro_kernel(
     """
     segment = "by_4s" if _in_fours(a) else f"by_{_label(a.depth)}"
     shape = _label(a.row_stride) if a.is_matrix else segment
-    name = f"micro_{height}x{vectors}_{shape}_{_label(a.stride)}"
+    name = f"micro_{height}x{vectors * outer.target.lanes}_{shape}_{_label(a.stride)}"
     name += f"_{beside}x{n}" if beside else ""
     module = outer.function.module
     if name in module.globals:

@@ -83,7 +83,7 @@ def _pack_square(
 def _square_function(outer: Emitter, valid: int, depth: int) -> ir.Function:
     """f(source, row, target, width): transposes `valid` rows of `depth` elements; shared."""
     module, lanes = outer.function.module, outer.target.lanes
-    name = f"transpose_{valid}x{depth}"
+    name = f"transpose_{valid}x{depth}_by_{lanes}"
     if name in module.globals:
         return module.globals[name]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [PTR, I64, PTR, I64]), name)

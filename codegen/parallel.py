@@ -7,7 +7,6 @@ the three functions that take time are called without the lock.
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -19,40 +18,37 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from llvmlite.binding import ffi
 
-# Characters of text that a part has at least, and how many parts there are at most.
+# Characters of text that are worth a part.
 PART_CHARACTERS = 150_000
-MOST_PARTS = 8
 
 
 def compile_module(
-    module: ir.Module, machine: Callable[[], llvm.TargetMachine], seconds: dict[str, float]
+    module: ir.Module,
+    machine: Callable[[], llvm.TargetMachine],
+    threads: int,
+    seconds: dict[str, float],
 ) -> list[bytes]:
     """The object files of a module's parts; what it took goes into `seconds`.
 
     Args:
         machine: makes LLVM's machine for the target, one for each part.
+        threads: how many there may be.
     """
     start = time.perf_counter()
-    texts = split(module)
+    texts = split(module, threads)
     machines = [machine() for _ in texts]
-    with ThreadPoolExecutor(len(texts)) as threads:
-        modules = list(threads.map(optimise, texts, machines))
+    with ThreadPoolExecutor(len(texts)) as pool:
+        modules = list(pool.map(optimise, texts, machines))
         optimised = time.perf_counter()
-        images = list(threads.map(_emit, modules, machines))
+        images = list(pool.map(_emit, modules, machines))
     seconds |= {"llvm-opt": optimised - start, "asm": time.perf_counter() - optimised}
     return images
 
 
-def split(module: ir.Module, parts: int | None = None) -> list[str]:
-    """A module's text in parts of about the same size, each a module of whole functions.
-
-    Args:
-        parts: how many; by default as many as there are cores, where they are worth it.
-    """
+def split(module: ir.Module, most: int) -> list[str]:
+    """A module's text in up to so many parts of about the same size, each of whole functions."""
     defined = {f.name: str(f) for f in module.functions if f.blocks}
-    if parts is None:
-        size = sum(map(len, defined.values()))
-        parts = min(len(os.sched_getaffinity(0)), size // PART_CHARACTERS, MOST_PARTS)
+    parts = min(most, sum(map(len, defined.values())) // PART_CHARACTERS)
     if parts <= 1:
         return [str(module)]
     shares: list[dict[str, str]] = [{} for _ in range(parts)]

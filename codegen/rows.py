@@ -21,7 +21,7 @@ from graphc.ir.types import Shape, product
 from .builder import I32, Emitter, i64, splat
 from .elementwise import LOWERINGS, is_float
 from .loops import UNROLLED, combiner, each_vector, extreme, neutral
-from .values import Body, Point, squeezed, unravel
+from .values import Body, Point, counting, squeezed, unravel
 
 Value: TypeAlias = ir.Value
 
@@ -119,8 +119,7 @@ class RowEmitter:
     def run(self, thread: Value, threads: Value) -> None:
         """All rows of the thread's share."""
         low, high = self.e.share(self.e.dim(product(self.plan.part)), thread, threads)
-        with self.e.loop(low, high, 1) as (row, _, _):
-            self.outer = unravel(self.e, row, self.plan.part) if self.plan.part else []
+        with counting(self.e, low, high, self.plan.part) as (_, self.outer):
             self.known, self.points = {}, []
             self._row()
 

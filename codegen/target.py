@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import llvmlite.binding as llvm
@@ -32,6 +32,11 @@ class Target:
     tile_rows: int
     tile_vectors: int
     panel_bytes: int = 256 * 1024
+
+    def for_columns(self, count: int) -> Target:
+        """The target to multiply so many columns with: vectors of half the width where these hold
+        them, as processors that split 64-byte vectors multiply twice as many of 32 bytes."""
+        return replace(self, lanes=8) if self.lanes == 16 and count <= 8 else self
 
 
 _X86 = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -360,7 +361,7 @@ _LEAVES: dict[str, Callable[[Point, Node, Sequence[Index]], Value]] = {
 }
 
 
-def unravel(e: Emitter, index: Value, dims: Sequence[Dim]) -> list[Value]:
+def unravel(e: Emitter, index: Value, dims: Sequence[Dim | Value]) -> list[Value]:
     """The index of each axis, from a linear row-major index."""
     indices: list[Value] = []
     for dim in reversed(dims[1:]):
@@ -368,6 +369,28 @@ def unravel(e: Emitter, index: Value, dims: Sequence[Dim]) -> list[Value]:
         indices.insert(0, e.rem(index, size))
         index = e.div(index, size)
     return [index, *indices] if dims else []
+
+
+@contextmanager
+def counting(
+    e: Emitter, low: Value, high: Value, dims: Sequence[Dim | Value]
+) -> Iterator[tuple[Value, list[Value]]]:
+    """A loop over linear indices [low, high), each with the index of each axis.
+
+    Counts like an odometer: after the first index there is no division.
+    """
+    with e.loop(low, high, 1, unravel(e, low, dims)) as (at, indices, carry):
+        yield at, indices
+        following: list[Value] = []
+        step: Value = i64(1)
+        for axis in range(len(dims) - 1, -1, -1):
+            up = e.add(indices[axis], step)
+            if axis:
+                over = e.ir.icmp_signed("==", up, e.dim(dims[axis]))
+                up = e.ir.select(over, i64(0), up)
+                step = e.ir.zext(over, step.type)
+            following.insert(0, up)
+        carry(following)
 
 
 def seen_through(node: Node, operands: Sequence[Node]) -> Node | None:

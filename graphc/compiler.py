@@ -309,7 +309,7 @@ def compile_trace(
         target = target or current()
         if dump:
             dump.generated(graph, target)
-        code = jit.load_graph(graph, target)
+        code = jit.load_graph(graph, target, config.num_threads())
     variables = {name: variable for variable, name in trace.names.items()}
     seconds = time.perf_counter() - start
     found = stages.of_program(manager.records, code)

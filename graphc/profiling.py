@@ -211,7 +211,7 @@ def compile_profiled(
     variables = {
         name: Variable(value, name, dtype=str(value.dtype)) for name, value in state.items()
     }
-    code = jit.load(program, target)
+    code = jit.load(program, target, config.num_threads())
     found = stages.of_program(manager.records, code)
     return Executable(graph, code, variables, manager, found, time.perf_counter() - start)
 

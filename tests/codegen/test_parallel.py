@@ -7,6 +7,7 @@ import pytest
 from graphs import Array, build, examples, tensor
 from native import Native
 
+from graphc import config
 from graphc.codegen import parallel
 from graphc.codegen.jit import target_machine
 from graphc.codegen.program import generate
@@ -37,13 +38,14 @@ def test_parts(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("GRAPHC_CACHE", "off")
     whole = run()
-    real = parallel.split
-    monkeypatch.setattr(parallel, "split", lambda module: real(module, parts))
+    monkeypatch.setattr(parallel, "PART_CHARACTERS", 1)
+    monkeypatch.setattr(config, "num_threads", lambda: parts)
     for name, value in run().items():
         assert value.tobytes() == whole[name].tobytes()
 
 
-def test_every_function_is_in_one_part() -> None:
+def test_every_function_is_in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "PART_CHARACTERS", 1)
     module = generate(Native(net()).program.graph, detect()).module
     texts = parallel.split(module, 3)
     for function in (f for f in module.functions if f.blocks):
