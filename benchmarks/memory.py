@@ -1,4 +1,4 @@
-"""Planned peaks and step times of compile(memory="fast"), "small", and the least there is.
+"""Planned peaks and step times of compile(memory="fast"), "small", and with segments made again.
 
     python benchmarks/memory.py cnn resnet incept transformer
 
