@@ -10,7 +10,7 @@ another shape get one value a step, one after the other. State is updated in pla
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -18,12 +18,12 @@ from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import KERNELS
-from graphc.ir.place import Place, arena_size, body_arena, place_of, round_up
+from graphc.ir.place import Place, arena_size, body_arena, place_of
 from graphc.ir.scan import parts, stacked
-from graphc.ir.types import Dim, Size, TensorType, product
+from graphc.ir.types import Dim, Size, TensorType, evaluate, product
 
 from .builder import I1, I64, PTR, Emitter, i64
-from .kernels import Kernels
+from .kernels import Kernels, Memory
 from .target import Target
 from .threads import ARGUMENTS, PARAMETERS, THREADS, emit_barrier, emit_entry, emit_wait, word
 
@@ -58,6 +58,10 @@ class Program:
     kept: dict[str, int] = field(default_factory=dict)
     kept_bytes: int = 0
 
+    def arena_bytes(self, threads: int, sizes: Mapping[str, int]) -> int:
+        """Bytes of the arena, threads' memory included, for the symbols' values."""
+        return sum(evaluate(term, sizes) for term in self.arena) + self.scratch * threads + 64
+
 
 def streams(type_: TensorType) -> bool:
     """Whether an argument of this type has a row for each row of the batch."""
@@ -73,6 +77,20 @@ def describe(graph: Graph) -> Program:
     return Program(ir.Module(graph.name), arguments, symbols, arena_size(graph), 0)
 
 
+def sized(graph: Graph, target: Target) -> Program:
+    """The program of a planned graph without code: what memory it needs is known."""
+    program = describe(graph)
+    kernels = Memory(program.module, target, [], _has_few_rows(graph))
+    _functions(graph, kernels)
+    program.scratch = kernels.bytes_a_thread
+    return program
+
+
+def _has_few_rows(graph: Graph) -> bool:
+    """Programs that update state train on batches; others predict, perhaps single rows."""
+    return not any(n.name in graph.outputs for n in graph.inputs("state"))
+
+
 def generate(graph: Graph, target: Target, worker: type[Worker] | None = None) -> Program:
     """The module of a scheduled graph with places.
 
@@ -84,13 +102,11 @@ def generate(graph: Graph, target: Target, worker: type[Worker] | None = None) -
     """
     program = describe(graph)
     module = program.module
-    # Programs that update state train on batches; others predict, perhaps single rows.
-    few_rows = not any(n.name in graph.outputs for n in graph.inputs("state"))
-    kernels = Kernels(module, target, [BATCH, *program.symbols], few_rows)
+    kernels = Kernels(module, target, [BATCH, *program.symbols], _has_few_rows(graph))
     functions = _functions(graph, kernels)
     program.functions = {node.name: function.name for node, function in functions.items()}
     program.kept, program.kept_bytes = kernels.kept, kernels.kept_bytes
-    program.scratch = round_up(kernels.scratch) + kernels.kept_bytes
+    program.scratch = kernels.bytes_a_thread
     wait = emit_wait(module, target)
     barrier = emit_barrier(module, target, wait)
     steps = (worker or Worker)(graph, program, target, barrier, functions).emit()

@@ -80,7 +80,7 @@ class Model(Trainer):
         )
         self._layers = layers_by_depth(self.inputs, self.outputs) if self.functional else []
         self.built = True
-        self._programs = {}
+        self.forget_programs()
         self.fast = None
 
     @property

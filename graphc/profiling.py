@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,7 +165,9 @@ def profile(model: Any, x: object, y: object, batch: int, steps: int | None, kin
         data = model.checked("profile", x, y, None)
     batch = min(batch, data.rows)
     types = data.types("rows" if kind == "train" else "batch")
-    program = compile_profiled(*model.traced(kind, types, tuple(model.trainable_weights)))
+    memory = model.memory_plan(kind, data, batch)
+    traced = model.traced(kind, types, tuple(model.trainable_weights))
+    program = partial(compile_profiled, memory=memory)(*traced)
     order = np.arange(data.rows) if kind == "train" else None
     run = Run(program, data, order)
     done, seconds, times = _measure(run, batch, steps)
@@ -195,10 +198,12 @@ def _measure(run: Run, batch: int, steps: int | None) -> tuple[int, float, np.nd
     return done, best, times
 
 
-def compile_profiled(trace: Trace, training: Training | None = None) -> Executable:
+def compile_profiled(
+    trace: Trace, training: Training | None = None, memory: str = "fast"
+) -> Executable:
     """A trace's program with a clock, on copies of the variables."""
     start = time.perf_counter()
-    manager = build(trace, training)
+    manager = build(trace, training, memory=memory)
     target = current()
     graph, program = generate_profiled(manager.records[-1].graph, target, config.num_threads())
     state = {name: variable.value for variable, name in trace.names.items()}

@@ -115,7 +115,7 @@ class Trainer(Compiled):
             data, validation_data = split_validation(data, validation_split)
         data = apply_class_weight(data, class_weight)
         due = validation_epochs(validation_freq)
-        program = self.program("train", data)
+        program = self.program("train", data, min(batch_size or 32, data.rows))
         validation = self._validation(validation_data, validation_batch, validation_steps)
         batch = rows_a_step("fit", program, batch_size, data.rows)
         steps = -(-data.rows // batch)

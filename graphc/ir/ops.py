@@ -226,9 +226,11 @@ _op(
 _op("item", "x", "one result of a node that has several", attributes={"index": "int"})
 
 # Attributes that passes add to any node: why it is in memory and not only in a kernel's registers,
-# where it stands in the schedule and in memory, and the dimension whose rows each belong to one
-# thread throughout a loop.
-ANNOTATIONS: dict[str, str] = {"kept": "str", "phase": "int", "owned": "dim", "place": "str"}
+# where it stands in the schedule and in memory, the dimension whose rows each belong to one thread
+# throughout a loop, and for what it makes a value of the forward pass again.
+ANNOTATIONS: dict[str, str] = {
+    "kept": "str", "phase": "int", "owned": "dim", "place": "str", "again": "str"
+}  # fmt: skip
 
 # Nodes with a body, which the schedule puts in order; `fused` ones are single kernels.
 KERNELS = frozenset({"fused", "scan"})
