@@ -25,6 +25,8 @@ Value: TypeAlias = ir.Value
 
 # The most rows of C: with more, packing B pays.
 THIN_ROWS = 8
+# Elements of B at least: fewer are packed in a microsecond.
+LEAST_ELEMENTS = 8192
 # Rows that go over B together, the most first, and how many rows of B at a time.
 DEPTHS = {4: 4, 2: 8, 1: 8}
 # Vectors of a row of B at a time.
@@ -34,9 +36,10 @@ SHARE_VECTORS = 4
 
 
 def may_be_thin(p: Product) -> bool:
-    """Whether a product can have so few rows, and its B be read so."""
+    """Whether a product can have so few rows, its B be read so, and that be worth code."""
     few = isinstance(p.m, Size) or p.m <= THIN_ROWS
-    return few and p.count == 1 and p.a.is_matrix and not (p.transpose_b or p.parts)
+    large = not isinstance(p.k, int) or p.k * p.n >= LEAST_ELEMENTS
+    return few and large and p.count == 1 and p.a.is_matrix and not (p.transpose_b or p.parts)
 
 
 def thin_scratch(p: Product, lanes: int) -> int:
