@@ -52,12 +52,10 @@ class Kernels:
             constants: of the loop that the graph is the body of.
             place: the node's among the body's; kernels at one place share what they keep.
         """
-        aliased = _aliased(graph, node)
         keeps = _multiplies_constant(graph, node, constants)
-        key = f"{node.attrs['kind']} {node.attrs.get('owned')} {aliased} {_canonical(node)}"
-        key += f" {place}" if keeps else ""
+        key = signature(graph, node) + (f" {place}" if keeps else "")
         if key not in self.made:
-            self.made[key] = self._emit(node, aliased, keeps)
+            self.made[key] = self._emit(node, _aliased(graph, node), keeps)
         return self.made[key]
 
     def _emit(self, node: Node, aliased: set[int], keeps: bool) -> ir.Function:
@@ -117,6 +115,12 @@ class Kernels:
                 self.kept[e.function.name] = self.kept_bytes
             below = kept and self.kept_bytes
             emit_contraction(e, body, node, thread, threads, scratch, below, self.few_rows)
+
+
+def signature(graph: Graph, node: Node) -> str:
+    """All that the code of a fused node's kernel depends on, but for what a loop keeps."""
+    aliased = _aliased(graph, node)
+    return f"{node.attrs['kind']} {node.attrs.get('owned')} {aliased} {_canonical(node)}"
 
 
 def _multiplies_constant(graph: Graph, node: Node, constants: Collection[Node]) -> bool:

@@ -2,7 +2,7 @@
 
     traced -> forward -> gradient -> update -> simplify -> fuse -> schedule -> memory -> native
 
-A program without training skips gradient and update.
+A program without training skips gradient and update; one to be tuned has `autotune` after memory.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from graphc.passes.memory import plan_memory
 from graphc.passes.schedule import schedule
 
 from . import config, stages
+from .autotune import Choice, autotune
 from .costs import kernels, step_flops
 from .pace import Pace
 from .trace import Tensor, Trace, Variable
@@ -107,6 +108,7 @@ class Executable:
         stages: each stage's text and time, in order.
         seconds: compilation time, passes and machine code together.
         batch_size: the only one that the program takes, if its stateful layers fix it.
+        tuned: what autotuning found.
     """
 
     graph: Graph
@@ -116,6 +118,7 @@ class Executable:
     stages: dict[str, stages.Stage]
     seconds: float
     batch_size: int | None = None
+    tuned: list[Choice] = field(default_factory=list)
     _arena: np.ndarray = field(default_factory=lambda: jit.aligned_bytes(0))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _work: dict[int, int] = field(default_factory=dict)
@@ -252,6 +255,17 @@ def _count_operations(graph: Graph, symbols: dict[str, int]) -> int:
     return total
 
 
+def tuned(manager: PassManager, target: Target, rows: int) -> tuple[Graph, list[Choice]]:
+    """The planned graph, tuned for steps of so many rows; as it is for 0."""
+    graph = manager.records[-1].graph
+    if not rows:
+        return graph, []
+    start = time.perf_counter()
+    graph, choices = autotune(graph, target, rows)
+    manager.keep("autotune", graph, time.perf_counter() - start)
+    return graph, choices
+
+
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Without Python's search for unreachable cycles: a third of a compilation's time.
@@ -272,14 +286,20 @@ def compile_trace(
     training: Training | None = None,
     target: Target | None = None,
     check: bool = False,
+    *,
+    tune_for: int = 0,
 ) -> Executable:
-    """Compiles a trace for a target (by default the one that GRAPHC_TARGET or the CPU names)."""
+    """Compiles a trace for a target (by default the one that GRAPHC_TARGET or the CPU names).
+
+    Args:
+        tune_for: rows of a step that kernels are timed with; 0 for plans without timing.
+    """
     start = time.perf_counter()
     dump = stages.Dump.wanted(trace.graph.name)
     with _collector_paused():
         manager = build(trace, training, check, dump.graph if dump else None)
-        graph = manager.records[-1].graph
         target = target or current()
+        graph, choices = tuned(manager, target, tune_for and (trace.batch_size or tune_for))
         if dump:
             dump.generated(graph, target)
         code = jit.load_graph(graph, target, config.num_threads())
@@ -288,4 +308,4 @@ def compile_trace(
     found = stages.of_program(manager.records, code)
     if dump:
         dump.compiled(found)
-    return Executable(graph, code, variables, manager, found, seconds, trace.batch_size)
+    return Executable(graph, code, variables, manager, found, seconds, trace.batch_size, choices)
