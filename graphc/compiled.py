@@ -15,7 +15,7 @@ from .data import (
     check_labels,
     standardize,
 )
-from .execution import Progress
+from .execution import BATCH_SIZE, Progress
 from .inspect import Inspected
 from .ir.types import TensorType
 from .layers.base import Layer
@@ -41,6 +41,7 @@ class Compiled(Inspected, Layer):
         self._task: Task | None = None
         self._compile_config: dict[str, Any] = {}  # the arguments of compile, None where kept
         self._make_task: Callable[[Sequence[str]], Task] | None = None  # once the outputs are known
+        self._autotune = False
         self._programs: dict[object, Executable] = {}
         self.progress = Progress()  # which `BackupAndRestore` sets when a run begins
         self.shuffles = 0  # epochs that took their rows in a random order
@@ -85,6 +86,8 @@ class Compiled(Inspected, Layer):
         loss_weights: object = None,
         metrics: object = None,
         weighted_metrics: object = None,
+        *,
+        autotune: bool = False,
         **options: Any,
     ) -> None:
         """Says what to train the model for, as `keras.Model.compile`.
@@ -98,6 +101,9 @@ class Compiled(Inspected, Layer):
             metrics: list of names, instances or functions; they ignore sample weights. For several
                 outputs a list or dict of such lists.
             weighted_metrics: the same, with sample weights.
+            autotune: whether contractions are timed when a program is first needed, in up to some
+                seconds, to choose how they are cut into blocks. Results have the same bits; what
+                was found is kept for later runs.
             options: run_eagerly, steps_per_execution, jit_compile and auto_scale_loss are accepted
                 and have no effect: everything is compiled, and many steps run in a call.
 
@@ -109,6 +115,8 @@ class Compiled(Inspected, Layer):
         }  # fmt: skip
         if unknown:
             raise TypeError(f"compile: unknown argument {', '.join(sorted(map(repr, unknown)))}")
+        if not isinstance(autotune, bool):
+            raise ValueError(f"compile: autotune must be True or False, got {autotune!r}")
         if hasattr(self, "train_step"):
             raise ValueError(
                 f"compile: {type(self).__name__} defines train_step; graphc compiles whole steps: "
@@ -126,7 +134,7 @@ class Compiled(Inspected, Layer):
         for given in (losses_given, metrics_given):
             some = any(value is not None for value in given.values())
             config |= given if some else {k: self._compile_config.get(k) for k in given}
-        self._compile_config = config
+        self._compile_config, self._autotune = config, autotune
         predicting = ("predict", "predict in training")
         self._programs = {k: p for k, p in self._programs.items() if k[0] in predicting}  # type: ignore[index]
         self.stop_training = False
@@ -192,14 +200,24 @@ class Compiled(Inspected, Layer):
         """Whether inputs have dimensions other than the batch that only data tells."""
         return any(None in t.shape[1:] for t in self.inputs)
 
-    def program(self, kind: str, data: Data) -> Executable:
-        """The compiled program for data of this kind; compiled at first use."""
+    def program(self, kind: str, data: Data, batch_size: int | None = None) -> Executable:
+        """The compiled program for data of this kind; compiled at first use.
+
+        Args:
+            batch_size: to tune it for, if it is to be tuned; by default Keras's.
+        """
         types = data.types("rows" if kind == "train" else "batch")
         trainable = tuple(self.trainable_weights) if kind == "train" else ()
-        key = (kind, tuple(sorted(types.items(), key=lambda item: item[0])), trainable)
+        sorted_types = tuple(sorted(types.items(), key=lambda item: item[0]))
+        key = (kind, sorted_types, trainable, self._autotune)
         if key not in self._programs:
-            self._programs[key] = compile_trace(*self.traced(kind, types, trainable))
+            rows = self.tuning_rows(batch_size)
+            self._programs[key] = compile_trace(*self.traced(kind, types, trainable), tune_for=rows)
         return self._programs[key]
+
+    def tuning_rows(self, batch_size: int | None) -> int:
+        """Rows of a step that programs are tuned for; 0 if they are not to be tuned."""
+        return (batch_size or BATCH_SIZE) if self._autotune else 0
 
     def traced(
         self, kind: str, types: Mapping[str, TensorType], trainable: Sequence[Variable]

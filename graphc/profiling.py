@@ -14,7 +14,7 @@ from .codegen.peak import peak_flops
 from .codegen.profile import COUNTERS, generate_profiled, measured
 from .codegen.program import BATCH
 from .codegen.target import current
-from .compiler import Executable, Training, build
+from .compiler import Executable, Training, build, tuned
 from .costs import kernel_bytes, kernel_flops, kernels
 from .data import Data, positive, standardize_x
 from .errors import unknown_name
@@ -164,7 +164,8 @@ def profile(model: Any, x: object, y: object, batch: int, steps: int | None, kin
         data = model.checked("profile", x, y, None)
     batch = min(batch, data.rows)
     types = data.types("rows" if kind == "train" else "batch")
-    program = compile_profiled(*model.traced(kind, types, tuple(model.trainable_weights)))
+    traced = model.traced(kind, types, tuple(model.trainable_weights))
+    program = compile_profiled(*traced, tune_for=model.tuning_rows(batch))
     order = np.arange(data.rows) if kind == "train" else None
     run = Run(program, data, order)
     done, seconds, times = _measure(run, batch, steps)
@@ -195,12 +196,19 @@ def _measure(run: Run, batch: int, steps: int | None) -> tuple[int, float, np.nd
     return done, best, times
 
 
-def compile_profiled(trace: Trace, training: Training | None = None) -> Executable:
-    """A trace's program with a clock, on copies of the variables."""
+def compile_profiled(
+    trace: Trace, training: Training | None = None, *, tune_for: int = 0
+) -> Executable:
+    """A trace's program with a clock, on copies of the variables.
+
+    Args:
+        tune_for: as of `compile_trace`.
+    """
     start = time.perf_counter()
     manager = build(trace, training)
     target = current()
-    graph, program = generate_profiled(manager.records[-1].graph, target, config.num_threads())
+    graph, _ = tuned(manager, target, tune_for)
+    graph, program = generate_profiled(graph, target, config.num_threads())
     state = {name: variable.value for variable, name in trace.names.items()}
     state[COUNTERS] = np.zeros([evaluate(dim, {}) for dim in graph[COUNTERS].tensor.shape], "int64")
     variables = {
