@@ -28,8 +28,10 @@ from .blocking import (
 from .target import Target
 from .values import Body
 
-# The most that are worth trying, and how much slower the model may find them.
-MOST, CLOSE = 4, 1.25
+# The most that are worth trying: tiles, blocks of K, groups or chunks.
+MOST = (2, 1, 1)
+# How much slower the model may find them.
+CLOSE = 1.25
 # Bytes of the first-level cache that a stripe of B may take; of the second one for a chunk of C.
 FIRST_BYTES, SECOND_BYTES = 32 * 1024, 512 * 1024
 # Bytes a cycle from the second-level cache, and from behind it.
@@ -41,7 +43,7 @@ UNDER_WAY = 8
 def alternatives(
     body: Body, node: Node, target: Target, sizes: Mapping[str, int], in_loop: bool
 ) -> list[Contraction]:
-    """The plan without tuning, and the alternatives to it, the most promising first.
+    """The plan without tuning, and the alternatives to it: of each kind the most promising ones.
 
     Args:
         node: a contraction.
@@ -49,21 +51,25 @@ def alternatives(
         in_loop: whether a scan runs it: then what the plan keeps from step to step must stay kept.
     """
     plan = plan_contraction(body, node, target)
-    found = {str(plan): plan}
-    for other in _changed(plan, target.for_columns(plan.product.n)):
-        if not (in_loop and kept_bytes(plan) and not kept_bytes(other)):
-            found.setdefault(str(other), other)
     most = CLOSE * estimate(plan, sizes)
-    _, *others = found.values()
-    close = [other for other in others if estimate(other, sizes) <= most]
-    return [plan, *sorted(close, key=lambda other: estimate(other, sizes))[:MOST]]
+    found = [plan]
+    for kind, count in zip(_changed(plan, target.for_columns(plan.product.n)), MOST, strict=True):
+        close = [
+            other
+            for other in dict.fromkeys(kind)
+            if other != plan
+            and estimate(other, sizes) <= most
+            and not (in_loop and kept_bytes(plan) and not kept_bytes(other))
+        ]
+        found += sorted(close, key=lambda other: estimate(other, sizes))[:count]
+    return found
 
 
-def _changed(plan: Contraction, target: Target) -> list[Contraction]:
-    """The plan with another tile, block of K, chunk or group."""
+def _changed(plan: Contraction, target: Target) -> list[list[Contraction]]:
+    """The plan with other tiles, with other blocks of K, and with other groups and chunks."""
     p, lanes, tile = plan.product, plan.lanes, (plan.tile_rows, plan.tile_vectors)
     vectors_of_c = -(-p.n // lanes)
-    result = []
+    tiles, blocks, orders = [], [], []
     for vectors in range(1, min(4, vectors_of_c) + 1):
         most = target.tile_rows * target.tile_vectors // vectors
         # A tile's sums, a row of B and an element of A are in registers.
@@ -71,19 +77,17 @@ def _changed(plan: Contraction, target: Target) -> list[Contraction]:
             rows, panels = tile_rows(p.m, most), -(-vectors_of_c // vectors)
             group = min(-(-plan.group * plan.tile_vectors // vectors), panels)
             chunk = max(plan.chunk_rows // rows, 1)
-            result.append(blocked(p, (rows, vectors), lanes, plan.k_block, group, chunk))
+            tiles.append(blocked(p, (rows, vectors), lanes, plan.k_block, group, chunk))
     panels = -(-vectors_of_c // plan.tile_vectors)
     for times, over in ((1, 2), (2, 1)):
         k = plan.k_block * times // over
-        k = whole_segments(p, min(k, p.k) if isinstance(p.k, int) else k)
+        k = whole_segments(p, max(min(k, p.k) if isinstance(p.k, int) else k, 1))
         group = min(max(plan.group * times // over, 1), panels)
         chunk = max(plan.chunk_tiles * times // over, 1)
-        result += [
-            blocked(p, tile, lanes, max(k, 1), plan.group, plan.chunk_tiles),
-            blocked(p, tile, lanes, plan.k_block, group, plan.chunk_tiles),
-            blocked(p, tile, lanes, plan.k_block, plan.group, chunk),
-        ]
-    return result
+        blocks.append(blocked(p, tile, lanes, k, plan.group, plan.chunk_tiles))
+        orders.append(blocked(p, tile, lanes, plan.k_block, group, plan.chunk_tiles))
+        orders.append(blocked(p, tile, lanes, plan.k_block, plan.group, chunk))
+    return [tiles, blocks, orders]
 
 
 def estimate(plan: Contraction, sizes: Mapping[str, int]) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import CONTRACTIONS
-from graphc.ir.place import Place
+from graphc.ir.place import Place, round_up
 from graphc.ir.types import DTYPES, Size, TensorType, evaluate
 
 from . import jit
@@ -65,33 +67,54 @@ def with_plan(kernel: Node, plan: str) -> Graph:
     return copy
 
 
-def timed(graph: Graph, target: Target, sizes: Mapping[str, int]) -> Timed:
-    """A program made by `alone`, compiled, on random numbers."""
-    code = jit.load(generate(graph, target), target)
+def timed(
+    graphs: Sequence[Graph], target: Target, sizes: Mapping[str, int], threads: int
+) -> list[Timed]:
+    """Programs made by `alone` of one kernel, compiled on so many threads, on the same memory.
+
+    Where memory is matters as much as a plan, so that each in its own could not be compared.
+    """
+    first, *others = graphs
+    codes = [_compiled(first, target)]
+    with ThreadPoolExecutor(threads) as pool:
+        codes += pool.map(partial(_compiled, target=target), others)
+    memory = _memory(first, sizes)
+    scratch = max(code.arena_bytes(1, sizes[BATCH], sizes) for code in codes)
+    memory.append(jit.aligned_bytes(scratch))
+    return [partial(_run, code, memory, sizes) for code in codes]
+
+
+def _compiled(graph: Graph, target: Target) -> jit.NativeCode:
+    return jit.load(generate(graph, target), target)
+
+
+def _memory(graph: Graph, sizes: Mapping[str, int]) -> list[np.ndarray]:
+    """Random numbers for each argument of a program, one array behind the other."""
     random = np.random.default_rng(0)
-    batch, parameters = sizes[BATCH], [sizes[s] for s in code.program.symbols]
-    arrays = []
-    for name in code.program.arguments:
-        values = [graph[name], graph.outputs.get(name, graph[name])]
-        arrays.append(jit.aligned_bytes(max(_bytes(v.tensor, sizes) for v in values)))
-        if graph[name].tensor.is_float:
-            floats = arrays[-1].view(DTYPES[graph[name].tensor.dtype])
-            floats[:] = random.random(len(floats), np.float32)
-        else:
-            arrays[-1][:] = 0  # an index that every table has
-    arrays.append(jit.aligned_bytes(code.arena_bytes(1, batch, sizes)))
-
-    def run(times: int) -> float:
-        addresses = [array.ctypes.data for array in arrays]
-        start = time.thread_time()  # other processes' turns on this core left out
-        code.run(addresses, [1, times, times * batch, batch, *parameters])
-        return time.thread_time() - start
-
-    return run
+    places = [(n, graph.outputs.get(n.name, n)) for n in graph.inputs()]
+    bytes_ = [
+        round_up(max(evaluate(n.tensor.elements, dict(sizes)) * n.tensor.itemsize for n in place))
+        for place in places
+    ]
+    block, result, start = jit.aligned_bytes(sum(bytes_)), [], 0
+    for (node, _), size in zip(places, bytes_, strict=True):
+        array = block[start : start + size].view(DTYPES[node.tensor.dtype])
+        # An index is 0, which every table has.
+        array[:] = random.random(len(array), np.float32) if node.tensor.is_float else 0
+        result.append(array)
+        start += size
+    return result
 
 
-def _bytes(type_: TensorType, sizes: Mapping[str, int]) -> int:
-    return evaluate(type_.elements, dict(sizes)) * type_.itemsize
+def _run(
+    code: jit.NativeCode, memory: Sequence[np.ndarray], sizes: Mapping[str, int], times: int
+) -> float:
+    batch = sizes[BATCH]
+    symbols = [sizes[s] for s in code.program.symbols]
+    addresses = [array.ctypes.data for array in memory]
+    start = time.thread_time()  # other processes' turns on this core left out
+    code.run(addresses, [1, times, times * batch, batch, *symbols])
+    return time.thread_time() - start
 
 
 def fastest(runs: Sequence[Timed]) -> tuple[int, float]:

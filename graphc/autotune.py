@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -28,8 +27,8 @@ from .ir.ops import CONTRACTIONS
 # What timing a program's kernels may take, compiling the alternatives included: those with the most
 # work come first, and those that have no turn left keep the plan that they have.
 BUDGET_SECONDS = 5.0
-# Kernels with less work take too little time to matter, and to be timed.
-LEAST_FLOPS = 200_000
+# Kernels with less work, or with a smaller share of all contractions', do not matter.
+LEAST_FLOPS, LEAST_SHARE = 200_000, 0.01
 # What is not known when compiling: the length of sequences, and such.
 NOMINAL = 32
 
@@ -60,8 +59,11 @@ def autotune(graph: Graph, target: Target, rows: int) -> tuple[Graph, list[Choic
     def work(found: tuple[Graph, Node, bool]) -> int:
         return calls[found[1]] * kernel_flops(found[1], sizes)
 
-    contractions = [found for found in _contractions(graph) if work(found) >= LEAST_FLOPS]
-    for around, kernel, in_loop in sorted(contractions, key=work, reverse=True):
+    contractions = sorted(_contractions(graph), key=work, reverse=True)
+    least = max(LEAST_SHARE * sum(map(work, contractions)), LEAST_FLOPS)
+    for around, kernel, in_loop in contractions:
+        if work((around, kernel, in_loop)) < least:
+            break
         key = signature(around, kernel)
         if key not in choices:
             choices[key] = _choose(around, kernel, in_loop, target, sizes, deadline)
@@ -102,22 +104,10 @@ def _choose(
             return Choice(kernel.name, plans[0], plan, float(speedup))
     if len(plans) == 1 or time.perf_counter() > deadline:
         return Choice(kernel.name, plans[0], plans[0], 1.0)
-    best, speedup = _time(graph, kernel, plans, target, sizes)
+    programs = [trial.alone(graph, kernel, plan, sorted(sizes)) for plan in plans]
+    best, speedup = trial.fastest(trial.timed(programs, target, sizes, config.num_threads()))
     objects.keep(key, json.dumps([plans[best], speedup]).encode())
     return Choice(kernel.name, plans[0], plans[best], speedup)
-
-
-def _time(
-    graph: Graph, kernel: Node, plans: list[str], target: Target, sizes: Mapping[str, int]
-) -> tuple[int, float]:
-    """The fastest plan's number, and how many times as fast as the first it is."""
-
-    def compiled(plan: str) -> trial.Timed:
-        return trial.timed(trial.alone(graph, kernel, plan, sorted(sizes)), target, sizes)
-
-    first = compiled(plans[0])
-    with ThreadPoolExecutor(config.num_threads()) as pool:
-        return trial.fastest([first, *pool.map(compiled, plans[1:])])
 
 
 def _with_plans(graph: Graph, choices: Mapping[str, Choice]) -> Graph:
