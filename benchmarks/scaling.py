@@ -6,7 +6,8 @@
 - step time against batch, width and depth of a dense network, and sequence length of an LSTM;
 - compile time of a training program against depth, by the clock and by the processor: 10, 100 and
   1,000 dense layers;
-- memory against batch and depth: what the plan says a training step takes besides weights and data.
+- memory against batch and depth: what the plan says a training step takes besides weights and data,
+  by default, with compile(memory="small"), and with products made again as well.
 
 A step's time is the least of several runs. The plot needs matplotlib.
 """
@@ -18,14 +19,14 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from graphc import config, layers, models
-from graphc.codegen.program import BATCH
-from graphc.compiler import Executable
+from graphc.compiler import PLANS, Executable, compile_trace
 from graphc.data import Data
 from graphc.execution import Run
 
@@ -47,14 +48,15 @@ def lstm(steps: int) -> Built:
     return shape, models.Sequential([layers.Input(shape), layers.LSTM(64), layers.Dense(10)]), 64
 
 
-def trained(built: Built) -> tuple[Executable, Run, int]:
+def trained(built: Built, plan: str = "fast") -> tuple[Executable, Run, int]:
     """The training program and a run through one batch of data."""
     shape, model, batch = built
     model.compile("adam", "mse")
     random = np.random.default_rng(0)
     x, y = (random.random((batch, *s), np.float32) for s in (shape, (10,)))
     data = Data([x], [y])
-    program = model.program("train", data)
+    trace, training = model.traced("train", data.types("rows"), tuple(model.trainable_weights))
+    program = compile_trace(trace, training, memory=plan)
     return program, Run(program, data, np.arange(batch)), batch
 
 
@@ -84,11 +86,10 @@ def compile_processor_time(built: Built) -> float:
     return time.process_time() - start
 
 
-def memory(built: Built) -> float:
+def memory(plan: str, built: Built) -> float:
     """Megabytes of the arena."""
-    program, run, batch = trained(built)
-    symbols = {name: run.symbols[name] for name in program.code.program.symbols}
-    return program.code.arena_bytes(config.num_threads(), batch, {BATCH: batch, **symbols}) / 1e6
+    program, run, batch = trained(built, plan)
+    return program.planned_bytes(batch, run.symbols) / 1e6
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,16 @@ ALL = {
     "compile-processor": Series(
         compile_processor_time, "s of processor", "layers", (10, 100, 1000), lambda n: dense(64, n)
     ),
-    "memory-batch": Series(
-        memory, "MB of arena", "batch", (16, 64, 256, 1024), lambda n: dense(batch=n)
-    ),
-    "memory-depth": Series(
-        memory, "MB of arena", "layers", (1, 4, 16, 64), lambda n: dense(depth=n)
-    ),
 }
+for _plan in PLANS:
+    ALL[f"memory-batch-{_plan}"] = Series(
+        partial(memory, _plan), "MB of arena", "batch", (16, 64, 256, 1024),
+        lambda n: dense(batch=n),
+    )  # fmt: skip
+    ALL[f"memory-depth-{_plan}"] = Series(
+        partial(memory, _plan), "MB of arena", "layers", (1, 4, 16, 64),
+        lambda n: dense(depth=n, batch=1024),
+    )  # fmt: skip
 
 
 def plot(results: dict[str, list[float]], path: Path) -> None:

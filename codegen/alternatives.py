@@ -20,6 +20,7 @@ from .blocking import (
     GUESS,
     Contraction,
     blocked,
+    contraction_scratch,
     kept_bytes,
     plan_contraction,
     tile_rows,
@@ -41,7 +42,7 @@ UNDER_WAY = 8
 
 
 def alternatives(
-    body: Body, node: Node, target: Target, sizes: Mapping[str, int], in_loop: bool
+    body: Body, node: Node, target: Target, sizes: Mapping[str, int], in_loop: bool, scratch: int
 ) -> list[Contraction]:
     """The plan without tuning, and the alternatives to it: of each kind the most promising ones.
 
@@ -49,6 +50,7 @@ def alternatives(
         node: a contraction.
         sizes: of symbolic dimensions.
         in_loop: whether a scan runs it: then what the plan keeps from step to step must stay kept.
+        scratch: bytes that a thread has, for the program takes no more memory than was planned.
     """
     plan = plan_contraction(body, node, target)
     most = CLOSE * estimate(plan, sizes)
@@ -59,7 +61,8 @@ def alternatives(
             for other in dict.fromkeys(kind)
             if other != plan
             and estimate(other, sizes) <= most
-            and not (in_loop and kept_bytes(plan) and not kept_bytes(other))
+            and contraction_scratch(other, target) <= scratch
+            and (not in_loop or bool(kept_bytes(plan)) <= kept_bytes(other) <= kept_bytes(plan))
         ]
         found += sorted(close, key=lambda other: estimate(other, sizes))[:count]
     return found

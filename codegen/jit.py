@@ -13,11 +13,10 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from graphc.ir.graph import Graph
-from graphc.ir.types import Size
 
 from . import objects
 from .parallel import compile_module, joined, optimise, parted
-from .program import ENTRY, Program, describe, generate
+from .program import BATCH, ENTRY, Program, describe, generate
 from .target import Target
 
 _names = itertools.count()
@@ -63,17 +62,7 @@ class NativeCode:
 
     def arena_bytes(self, threads: int, batch: int, symbols: Mapping[str, int]) -> int:
         """Bytes of the arena for a batch size and number of threads."""
-        sizes = {**symbols, "batch": batch}
-        total = self.program.scratch * threads + 64
-        for term in self.program.arena:
-            if isinstance(term, Size):
-                product = term.factor
-                for symbol in term.symbols:
-                    product *= sizes[symbol]
-                total += product
-            else:
-                total += term
-        return total
+        return self.program.arena_bytes(threads, {**symbols, BATCH: batch})
 
     def run(self, addresses: Sequence[int], parameters: Sequence[int]) -> None:
         """Calls the entry point; Python's lock is free meanwhile.

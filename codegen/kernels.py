@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
-from graphc.ir.ops import CONTRACTIONS
+from graphc.ir.ops import ANNOTATIONS, CONTRACTIONS
+from graphc.ir.place import round_up
 from graphc.ir.text import to_text
 
 from .blocking import contraction_scratch, kept_bytes, plan_contraction
@@ -84,17 +86,17 @@ class Kernels:
             dict(zip(inputs, pointers, strict=False)),
             dict(zip(results, pointers[len(inputs) :], strict=True)),
         )
-        try:
-            self._fill(str(node.attrs["kind"]), e, body, thread, threads, scratch, keeps)
-        except Unsupported as error:
-            where = f" of layer {node.scope.layer!r}" if node.scope.layer else ""
-            raise Unsupported(f"kernel {node.name}{where}: {error}") from None
+        with _named(node):
+            below = self._reserve(node, body, keeps)
+            if below:
+                self.kept[function.name] = below
+            self._fill(str(node.attrs["kind"]), e, body, thread, threads, scratch, below)
         e.ir.ret_void()
         return function
 
     def _fill(
         self, kind: str, e: Emitter, body: Body, thread: ir.Value, threads: ir.Value,
-        scratch: ir.Value, keeps: bool,
+        scratch: ir.Value, below: int,
     ) -> None:  # fmt: skip
         if kind == "loop":
             emit_loop(e, body, thread, threads)
@@ -103,18 +105,47 @@ class Kernels:
         elif kind == "scatter":
             emit_scatter(e, body, thread, threads)
         elif kind == "rows":
-            self.scratch = max(self.scratch, rows_scratch(body, self.target.lanes))
             emit_rows(e, body, thread, threads, scratch)
         else:
             node = next(n for n in body.nodes if n.op in CONTRACTIONS)
-            plan = plan_contraction(body, node, self.target)
+            emit_contraction(e, body, node, thread, threads, scratch, below, self.few_rows)
+
+    def _reserve(self, node: Node, body: Body, keeps: bool) -> int:
+        """Reserves a kernel's memory of each thread; says how far below it B is kept."""
+        if node.attrs["kind"] == "rows":
+            self.scratch = max(self.scratch, rows_scratch(body, self.target.lanes))
+        elif node.attrs["kind"] == "contraction":
+            product = next(n for n in body.nodes if n.op in CONTRACTIONS)
+            plan = plan_contraction(body, product, self.target)
             self.scratch = max(self.scratch, contraction_scratch(plan, self.target))
             kept = kept_bytes(plan) if keeps else 0
-            if kept:
-                self.kept_bytes += kept
-                self.kept[e.function.name] = self.kept_bytes
-            below = kept and self.kept_bytes
-            emit_contraction(e, body, node, thread, threads, scratch, below, self.few_rows)
+            self.kept_bytes += kept
+            return self.kept_bytes if kept else 0
+        return 0
+
+    @property
+    def bytes_a_thread(self) -> int:
+        """All that a thread needs besides the arena."""
+        return round_up(self.scratch) + self.kept_bytes
+
+
+class Memory(Kernels):
+    """The memory of kernels' threads, without code."""
+
+    def _emit(self, node: Node, aliased: set[int], keeps: bool) -> ir.Function | None:
+        with _named(node):
+            self._reserve(node, Body(node.attrs["body"], {}, {}), keeps)
+        return None
+
+
+@contextmanager
+def _named(node: Node) -> Iterator[None]:
+    """Says in errors which kernel there is no code for."""
+    try:
+        yield
+    except Unsupported as error:
+        where = f" of layer {node.scope.layer!r}" if node.scope.layer else ""
+        raise Unsupported(f"kernel {node.name}{where}: {error}") from None
 
 
 def signature(graph: Graph, node: Node) -> str:
@@ -144,7 +175,7 @@ def _aliased(graph: Graph, node: Node) -> set[int]:
 
 
 def _canonical(node: Node) -> str:
-    """A body's text without the names and scopes that do not matter to its code."""
+    """A body's text without the names, scopes and annotations that do not matter to its code."""
     body = node.attrs["body"]
     assert isinstance(body, Graph)
     number: dict[Node, int] = {}
@@ -152,7 +183,9 @@ def _canonical(node: Node) -> str:
     for at, inner in enumerate([*body.inputs(), *(n for n in body.nodes() if n.op != "input")]):
         number[inner] = at
         attrs = " ".join(
-            f"{k}={to_text(v) if isinstance(v, Graph) else repr(v)}" for k, v in inner.attrs.items()
+            f"{k}={to_text(v) if isinstance(v, Graph) else repr(v)}"
+            for k, v in inner.attrs.items()
+            if k == "plan" or k not in ANNOTATIONS
         )
         operands = [number[o] for o in body.operands(inner)]
         lines.append(f"{inner.op} {operands} {attrs} {inner.type}")

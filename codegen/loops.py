@@ -247,7 +247,7 @@ def _each_index(
     Axes are nested loops; the last ones are written out when they are short, as a window's are.
     """
     size = product(dims)
-    if is_static(size) and size <= MOST_UNROLLED:
+    if isinstance(size, int) and size <= MOST_UNROLLED:
         for place in itertools.product(*(range(dim) for dim in dims)):  # type: ignore[arg-type]
             carried = visit([i64(at) for at in place], carried)
         return carried

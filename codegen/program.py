@@ -9,7 +9,8 @@ another shape get one value a step, one after the other. State is updated in pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -17,12 +18,12 @@ from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import KERNELS
-from graphc.ir.place import Place, arena_size, own_arena, place_of, round_up
+from graphc.ir.place import Place, arena_size, body_arena, place_of
 from graphc.ir.scan import parts, stacked
-from graphc.ir.types import Dim, Size, TensorType, product
+from graphc.ir.types import Dim, Size, TensorType, evaluate, product
 
 from .builder import I1, I64, PTR, Emitter, i64
-from .kernels import Kernels
+from .kernels import Kernels, Memory
 from .target import Target
 from .threads import ARGUMENTS, PARAMETERS, THREADS, emit_barrier, emit_entry, emit_wait, word
 
@@ -57,6 +58,10 @@ class Program:
     kept: dict[str, int] = field(default_factory=dict)
     kept_bytes: int = 0
 
+    def arena_bytes(self, threads: int, sizes: Mapping[str, int]) -> int:
+        """Bytes of the arena, threads' memory included, for the symbols' values."""
+        return sum(evaluate(term, sizes) for term in self.arena) + self.scratch * threads + 64
+
 
 def streams(type_: TensorType) -> bool:
     """Whether an argument of this type has a row for each row of the batch."""
@@ -72,6 +77,20 @@ def describe(graph: Graph) -> Program:
     return Program(ir.Module(graph.name), arguments, symbols, arena_size(graph), 0)
 
 
+def sized(graph: Graph, target: Target) -> Program:
+    """The program of a planned graph without code: what memory it needs is known."""
+    program = describe(graph)
+    kernels = Memory(program.module, target, [], _has_few_rows(graph))
+    _functions(graph, kernels)
+    program.scratch = kernels.bytes_a_thread
+    return program
+
+
+def _has_few_rows(graph: Graph) -> bool:
+    """Programs that update state train on batches; others predict, perhaps single rows."""
+    return not any(n.name in graph.outputs for n in graph.inputs("state"))
+
+
 def generate(graph: Graph, target: Target, worker: type[Worker] | None = None) -> Program:
     """The module of a scheduled graph with places.
 
@@ -83,13 +102,11 @@ def generate(graph: Graph, target: Target, worker: type[Worker] | None = None) -
     """
     program = describe(graph)
     module = program.module
-    # Programs that update state train on batches; others predict, perhaps single rows.
-    few_rows = not any(n.name in graph.outputs for n in graph.inputs("state"))
-    kernels = Kernels(module, target, [BATCH, *program.symbols], few_rows)
+    kernels = Kernels(module, target, [BATCH, *program.symbols], _has_few_rows(graph))
     functions = _functions(graph, kernels)
     program.functions = {node.name: function.name for node, function in functions.items()}
     program.kept, program.kept_bytes = kernels.kept, kernels.kept_bytes
-    program.scratch = round_up(kernels.scratch) + kernels.kept_bytes
+    program.scratch = kernels.bytes_a_thread
     wait = emit_wait(module, target)
     barrier = emit_barrier(module, target, wait)
     steps = (worker or Worker)(graph, program, target, barrier, functions).emit()
@@ -118,6 +135,13 @@ def _functions(
 def _scheduled(graph: Graph) -> list[Node]:
     """A graph's kernels and scans in order."""
     return [n for n in graph.nodes() if n.op in KERNELS]
+
+
+def _shares_little(node: Node) -> bool:
+    """Whether there may be fewer shares than threads: a loop's rows, or blocks of columns."""
+    if node.op == "scan":
+        return "owned" in node.attrs
+    return node.attrs["kind"] == "columns" and "owned" not in node.attrs
 
 
 class Worker:
@@ -199,6 +223,9 @@ class Worker:
     ) -> None:  # fmt: skip
         """Some of a graph's kernels, phase by phase, with a barrier behind each.
 
+        What has little to share, and may leave threads idle, begins with another thread than what
+        is beside it in its phase.
+
         Args:
             after: the kernel behind them, if there is one.
             argument: gives an argument's address, made where it is used: thousands of them that
@@ -213,20 +240,32 @@ class Worker:
                 return argument(place.argument)
             return e.address(arena, "u8", self._sum(place.offset))
 
+        beside: Counter[object] = Counter()
         for node, following in zip_longest(nodes, [*nodes[1:], *after]):
+            thread = self.thread
+            if _shares_little(node):
+                thread = self._turned(beside[node.attrs["phase"]])
+                beside[node.attrs["phase"]] += 1
             operands = [address(o) for o in graph.operands(node)]
             items = {i.attrs["index"]: i for i in graph.users(node)}
             results = [address(items[at]) for at in range(len(items))]
             if node.op == "scan":
-                inner = e.address(arena, "u8", self._sum(own_arena(graph)))
+                inner = e.address(arena, "u8", self._sum(body_arena(graph, node)))
+                own, self.thread = self.thread, thread
                 self._scan(node, operands, results, inner)
+                self.thread = own
             else:
-                common = [self.thread, self.threads, self.scratch, *symbols]
+                common = [thread, self.threads, self.scratch, *symbols]
                 e.ir.call(self.functions[node], [*common, *operands, *results])
                 self.done(node)
             last = following is None or following.attrs["phase"] != node.attrs["phase"]
             if last and not (node.op == "fused" and "owned" in node.attrs):
                 self._meet()
+
+    def _turned(self, count: int) -> ir.Value:
+        """The thread's number when counting begins with another one."""
+        e = self.e
+        return e.rem(e.add(self.thread, count), self.threads) if count else self.thread
 
     def _meet(self) -> None:
         """The barrier."""
@@ -241,17 +280,18 @@ class Worker:
     ) -> None:
         """The body in a loop; carries are updated where their last values are results.
 
-        Where each thread owns some rows, it does not wait for others until the loop is over.
+        Where each thread owns some rows, it does not wait for others.
         """
         e, attrs = self.e, node.attrs
         body: Graph = attrs["body"]
         outer, inner = parts(operands, attrs), parts(body.inputs(), attrs)
         fixed = {n.name: at for n, at in zip(inner.constants, outer.constants, strict=True)}
         for carry, start, state in zip(inner.carries, outer.carries, results, strict=False):
-            self._copy(start, state, carry.tensor)
+            self._copy(start, state, carry.tensor, attrs.get("owned"))
             fixed[carry.name] = state
         self.done(node)
-        self._meet()
+        if "owned" not in attrs:
+            self._meet()
         moving = [
             (n.name, at, n.tensor) for n, at in zip(inner.sequences, outer.sequences, strict=True)
         ]
@@ -271,13 +311,15 @@ class Worker:
                 for name, base, type_ in moving
             }
             self._run(body, _scheduled(body), [], (fixed | here).__getitem__, arena)
-        if "owned" in attrs:
-            self._meet()
 
-    def _copy(self, source: ir.Value, target: ir.Value, type_: TensorType) -> None:
-        """Copies a value, each thread its share."""
+    def _copy(
+        self, source: ir.Value, target: ir.Value, type_: TensorType, owned: Dim | None
+    ) -> None:
+        """Copies a value, each thread its share, or the rows it owns."""
         e = self.e
+        e.rows = owned
         low, high = e.share(e.mul(e.dim(type_.elements), type_.itemsize), self.thread, self.threads)
+        e.rows = None
         ends = [e.address(base, "u8", low) for base in (target, source)]
         e.ir.call(
             e.declare("llvm.memcpy.p0.p0.i64", ir.VoidType(), PTR, PTR, I64, I1),

@@ -212,8 +212,8 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("dump", help="print a program of a model at a compiler stage")
     _add_model(command)
     _add_program(command)
-    stages = "traced, forward, gradient, update, simplify, fuse, schedule, memory, llvm (as "
-    stages += "generated), llvm-opt (after LLVM's passes) or asm"
+    stages = "traced, forward, gradient, update, simplify, recompute, fuse, schedule, memory, "
+    stages += "llvm (as generated), llvm-opt (after LLVM's passes) or asm"
     command.add_argument("--stage", default="memory", help=f"{stages} (default: %(default)s)")
     command.add_argument("--only", metavar="LAYER",
                          help="the nodes and kernels of one layer: forward, backward, "
@@ -245,8 +245,8 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("opt", help="run passes over a graph in text form")
     _add_file(command)
     command.add_argument("--passes", required=True, metavar="A,B,...",
-                         help="forward, gradient, simplify, legalize, fuse, schedule, memory; "
-                         "in the order given")  # fmt: skip
+                         help="forward, gradient, simplify, recompute, segments, legalize, fuse, "
+                         "schedule, memory; in the order given")  # fmt: skip
     command.add_argument("--loss", metavar="OUTPUT",
                          help="what gradient differentiates (default: the only "
                          "output)")  # fmt: skip

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from . import config
 from .codegen import objects, trial
 from .codegen.alternatives import alternatives
+from .codegen.blocking import contraction_scratch, plan_contraction
 from .codegen.kernels import signature
 from .codegen.program import BATCH
 from .codegen.target import Target, cpu_model
@@ -60,13 +61,14 @@ def autotune(graph: Graph, target: Target, rows: int) -> tuple[Graph, list[Choic
         return calls[found[1]] * kernel_flops(found[1], sizes)
 
     contractions = sorted(_contractions(graph), key=work, reverse=True)
+    scratch = max((_scratch(kernel, target) for _, kernel, _ in contractions), default=0)
     least = max(LEAST_SHARE * sum(map(work, contractions)), LEAST_FLOPS)
     for around, kernel, in_loop in contractions:
         if work((around, kernel, in_loop)) < least:
             break
         key = signature(around, kernel)
         if key not in choices:
-            choices[key] = _choose(around, kernel, in_loop, target, sizes, deadline)
+            choices[key] = _choose(around, kernel, in_loop, target, sizes, scratch, deadline)
     taken = {key: choice for key, choice in choices.items() if choice.plan != choice.usual}
     return _with_plans(graph, taken), list(taken.values())
 
@@ -77,25 +79,31 @@ def _contractions(graph: Graph, in_loop: bool = False) -> list[tuple[Graph, Node
     for node in graph.nodes():
         if node.op == "scan":
             found += _contractions(node.attrs["body"], True)
-        elif node.op == "fused" and _contraction(node) is not None:
+        elif node.op == "fused" and _body(node) is not None:
             found.append((graph, node, in_loop))
     return found
 
 
-def _contraction(kernel: Node) -> Node | None:
-    body: Graph = kernel.attrs["body"]
-    return next((n for n in body.nodes() if n.op in CONTRACTIONS), None)
+def _body(kernel: Node) -> tuple[Body, Node] | None:
+    """A kernel's body and the contraction in it."""
+    body = Body(kernel.attrs["body"], {}, {})
+    return next(((body, n) for n in body.nodes if n.op in CONTRACTIONS), None)
+
+
+def _scratch(kernel: Node, target: Target) -> int:
+    """Bytes that a thread needs for a kernel with its usual plan."""
+    found = _body(kernel)
+    return contraction_scratch(plan_contraction(*found, target), target) if found else 0
 
 
 def _choose(
     graph: Graph, kernel: Node, in_loop: bool, target: Target, sizes: Mapping[str, int],
-    deadline: float,
+    scratch: int, deadline: float,
 ) -> Choice:  # fmt: skip
     """What was found earlier, or by timing now; once the time is up, the usual plan."""
-    contraction = _contraction(kernel)
-    assert contraction is not None
-    body = Body(kernel.attrs["body"], {}, {})
-    plans = [str(p) for p in alternatives(body, contraction, target, sizes, in_loop)]
+    found = _body(kernel)
+    assert found is not None
+    plans = [str(p) for p in alternatives(*found, target, sizes, in_loop, scratch)]
     known = json.dumps([signature(graph, kernel), sizes, plans, cpu_model()])
     key = objects.key_of_text(known, target)
     with suppress(TypeError, ValueError):  # which is not there, or not what was kept

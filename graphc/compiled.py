@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import losses, optimizers
+from .codegen.program import BATCH
 from .compiler import Executable, compile_trace
 from .data import (
     Data,
@@ -20,12 +21,16 @@ from .inspect import Inspected
 from .ir.types import TensorType
 from .layers.base import Layer
 from .layers.symbolic import SymbolicTensor
+from .memory import Budget, wanted
 from .metrics import Metric
 from .programs import trace_evaluate, trace_predict, trace_train
 from .random import next_seed
 from .serialization import deserialize_keras_object, serialize_keras_object
 from .task import Task, make_task
 from .trace import Variable
+
+# What programs differ by: their kind, their data's types, and what is trained.
+_Key = tuple[str, tuple[tuple[str, TensorType], ...], tuple[Variable, ...]]
 
 
 class Compiled(Inspected, Layer):
@@ -43,6 +48,7 @@ class Compiled(Inspected, Layer):
         self._make_task: Callable[[Sequence[str]], Task] | None = None  # once the outputs are known
         self._autotune = False
         self._programs: dict[object, Executable] = {}
+        self._memory: str | Budget = "fast"
         self.progress = Progress()  # which `BackupAndRestore` sets when a run begins
         self.shuffles = 0  # epochs that took their rows in a random order
         self._random_state = (
@@ -87,6 +93,7 @@ class Compiled(Inspected, Layer):
         metrics: object = None,
         weighted_metrics: object = None,
         *,
+        memory: str | int = "fast",
         autotune: bool = False,
         **options: Any,
     ) -> None:
@@ -101,6 +108,11 @@ class Compiled(Inspected, Layer):
             metrics: list of names, instances or functions; they ignore sample weights. For several
                 outputs a list or dict of such lists.
             weighted_metrics: the same, with sample weights.
+            memory: what a training step may take beside weights and data: "fast" keeps what the
+                backward pass reads of the forward pass; "small" keeps less and does cheap work
+                again; a number of bytes chooses the fastest plan within it for the batch size, if
+                need be one that does products again as well. Weights and losses come out the same,
+                bit for bit. Not part of what `save` writes.
             autotune: whether contractions are timed when a program is first needed, in up to some
                 seconds, to choose how they are cut into blocks. Results have the same bits; what
                 was found is kept for later runs.
@@ -108,7 +120,7 @@ class Compiled(Inspected, Layer):
                 and have no effect: everything is compiled, and many steps run in a call.
 
         Raises:
-            ValueError: for unknown names, with the nearest known one.
+            ValueError: for unknown names, with the nearest known one, and other kinds of memory.
         """
         unknown = set(options) - {
             "run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"
@@ -122,6 +134,7 @@ class Compiled(Inspected, Layer):
                 f"compile: {type(self).__name__} defines train_step; graphc compiles whole steps: "
                 "put the loss into compile(loss=...) or call self.add_loss in call()"
             )
+        self._memory = wanted(memory)
         self._optimizer, before = optimizers.get(optimizer), self._task
         self._make_task = partial(
             make_task, self._optimizer, loss=loss, loss_weights=loss_weights, unweighted=metrics,
@@ -192,6 +205,12 @@ class Compiled(Inspected, Layer):
 
     # Programs.
 
+    def forget_programs(self) -> None:
+        """Makes the next calls compile anew: the layers are others."""
+        self._programs = {}
+        if isinstance(self._memory, Budget):
+            self._memory = Budget(self._memory.limit)
+
     def program_for(self, x: np.ndarray) -> Executable:
         """The compiled prediction program for arrays like this one."""
         return self.program("predict", Data([x]))
@@ -200,20 +219,42 @@ class Compiled(Inspected, Layer):
         """Whether inputs have dimensions other than the batch that only data tells."""
         return any(None in t.shape[1:] for t in self.inputs)
 
-    def program(self, kind: str, data: Data, batch_size: int | None = None) -> Executable:
+    def program(self, kind: str, data: Data, batch: int | None = None) -> Executable:
         """The compiled program for data of this kind; compiled at first use.
 
         Args:
-            batch_size: to tune it for, if it is to be tuned; by default Keras's.
+            batch: rows of a step: by default all, where memory for training has a limit; where
+                kernels are tuned, Keras's number.
+
+        Raises:
+            ValueError: when a step takes more memory than that.
         """
+        key, memory = self._key(kind, data), self.memory_plan(kind, data, batch)
+        full = *key, memory, self._autotune
+        if full not in self._programs:
+            tune_for = self.tuning_rows(batch)
+            compiled = partial(compile_trace, memory=memory, tune_for=tune_for)
+            self._programs[full] = compiled(*self._traced_for(key))
+        return self._programs[full]
+
+    def memory_plan(self, kind: str, data: Data, batch: int | None = None) -> str:
+        """Which of `compiler.PLANS` the program for such data has; see `program`."""
+        if kind != "train":
+            return "fast"
+        if isinstance(self._memory, str):
+            return self._memory
+        key = self._key(kind, data)
+        sizes = {"rows": data.rows, BATCH: batch or data.rows}
+        return self._memory.choose(key, partial(self._traced_for, key), sizes)
+
+    def _key(self, kind: str, data: Data) -> _Key:
         types = data.types("rows" if kind == "train" else "batch")
         trainable = tuple(self.trainable_weights) if kind == "train" else ()
-        sorted_types = tuple(sorted(types.items(), key=lambda item: item[0]))
-        key = (kind, sorted_types, trainable, self._autotune)
-        if key not in self._programs:
-            rows = self.tuning_rows(batch_size)
-            self._programs[key] = compile_trace(*self.traced(kind, types, trainable), tune_for=rows)
-        return self._programs[key]
+        return kind, tuple(types.items()), trainable
+
+    def _traced_for(self, key: _Key) -> tuple[Any, ...]:
+        kind, types, trainable = key
+        return self.traced(kind, dict(types), trainable)
 
     def tuning_rows(self, batch_size: int | None) -> int:
         """Rows of a step that programs are tuned for; 0 if they are not to be tuned."""

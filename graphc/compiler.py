@@ -1,8 +1,10 @@
 """The driver: from a traced program to native code, stage by stage, top to bottom.
 
-    traced -> forward -> gradient -> update -> simplify -> fuse -> schedule -> memory -> native
+    traced -> forward -> gradient -> update -> simplify -> recompute -> fuse -> schedule -> memory
+    -> native
 
-A program without training skips gradient and update; one to be tuned has `autotune` after memory.
+A program without training skips forward, gradient and update; only one that is to take less memory
+has recompute, and only one to be tuned has `autotune` after memory.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from typing import Any
 import numpy as np
 
 from graphc.codegen import jit
-from graphc.codegen.program import BATCH
+from graphc.codegen.program import BATCH, Program, sized
 from graphc.codegen.target import Target, current
 from graphc.ir.graph import Graph
 from graphc.ir.types import DTYPES, Size, evaluate
+from graphc.passes import recompute
 from graphc.passes.fuse import fuse
 from graphc.passes.gradient import gradient
 from graphc.passes.manager import PassManager, Record
@@ -34,6 +37,10 @@ from .autotune import Choice, autotune
 from .costs import kernels, step_flops
 from .pace import Pace
 from .trace import Tensor, Trace, Variable
+
+# What a training program may keep in memory for its backward pass, the fastest first: everything;
+# the least without doing products and loops again; what lies between segments (recompute.py).
+PLANS = ("fast", *recompute.PLANS)
 
 # Below this many operations a call, starting threads costs more than they save: about 50 us.
 WORK_FOR_THREADS = 3_000_000
@@ -59,12 +66,14 @@ def build(
     training: Training | None = None,
     check: bool = False,
     watch: Callable[[Record], object] | None = None,
+    memory: str = "fast",
 ) -> PassManager:
     """Runs all passes on a trace; the manager's records hold the graph after each.
 
     Args:
         check: verifies the graph after each pass.
         watch: is called with each record as it is made.
+        memory: one of PLANS.
 
     Raises:
         GraphError: when checking finds a broken graph.
@@ -76,6 +85,8 @@ def build(
         graph = manager.simplify(graph, "forward", differentiated=False)
         graph = _train(manager, graph, trace, training)
     graph = manager.simplify(graph, "simplify", differentiated=True)
+    if training is not None and memory in recompute.PLANS:
+        graph = manager.run(graph, [("recompute", partial(recompute.recompute, plan=memory))])
     manager.run(graph, [("fuse", fuse), ("schedule", schedule), ("memory", plan_memory)])
     return manager
 
@@ -108,6 +119,7 @@ class Executable:
         stages: each stage's text and time, in order.
         seconds: compilation time, passes and machine code together.
         batch_size: the only one that the program takes, if its stateful layers fix it.
+        memory: the plan, one of PLANS.
         tuned: what autotuning found.
     """
 
@@ -118,10 +130,12 @@ class Executable:
     stages: dict[str, stages.Stage]
     seconds: float
     batch_size: int | None = None
+    memory: str = "fast"
     tuned: list[Choice] = field(default_factory=list)
     _arena: np.ndarray = field(default_factory=lambda: jit.aligned_bytes(0))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _work: dict[int, int] = field(default_factory=dict)
+    rows_taken: int = 0  # the most rows of a step so far
     _paces: dict[tuple[int, int], Pace] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -150,6 +164,17 @@ class Executable:
     def most_threads(self, steps: int, batch: int) -> int:
         """All threads, or one for so little work that starting them would take longer."""
         return config.num_threads() if self.work(batch) * steps > WORK_FOR_THREADS else 1
+
+    def planned_bytes(
+        self, batch: int, symbols: Mapping[str, int] | None = None, threads: int = 0
+    ) -> int:
+        """The peak of what steps of this many rows take beside state and data: what is allocated.
+
+        Args:
+            symbols: values of other symbolic dimensions.
+            threads: that run them, if more than `config` says.
+        """
+        return self.code.arena_bytes(max(threads, config.num_threads()), batch, symbols or {})
 
     def parts(self, steps: int, batch: int) -> Iterator[tuple[int, int, int]]:
         """Steps in parts, each timed while the caller runs it: (first step, steps, threads)."""
@@ -196,7 +221,8 @@ class Executable:
         parameters = [threads, steps, rows, batch]
         parameters += [symbols[s] for s in self.code.program.symbols]
         with self._lock:
-            needed = self.code.arena_bytes(threads, batch, symbols)
+            self.rows_taken = max(self.rows_taken, batch)
+            needed = self.planned_bytes(batch, symbols, threads)
             if self._arena.nbytes < needed:
                 self._arena = jit.aligned_bytes(needed)
             filled = self._addresses
@@ -213,7 +239,7 @@ class Executable:
         """
         most = self.most_threads(1, rows)
         pace = self._pace(rows, most)
-        arena = jit.aligned_bytes(self.code.arena_bytes(most, rows, {}))
+        arena = jit.aligned_bytes(self.planned_bytes(rows, threads=most))
         addresses = [*self._addresses[:-1], arena.ctypes.data]
         calls = {
             threads: self.code.bind(addresses, [threads, 1, rows, rows])
@@ -286,6 +312,7 @@ def compile_trace(
     training: Training | None = None,
     target: Target | None = None,
     check: bool = False,
+    memory: str = "fast",
     *,
     tune_for: int = 0,
 ) -> Executable:
@@ -297,7 +324,7 @@ def compile_trace(
     start = time.perf_counter()
     dump = stages.Dump.wanted(trace.graph.name)
     with _collector_paused():
-        manager = build(trace, training, check, dump.graph if dump else None)
+        manager = build(trace, training, check, dump.graph if dump else None, memory)
         target = target or current()
         graph, choices = tuned(manager, target, tune_for and (trace.batch_size or tune_for))
         if dump:
@@ -308,4 +335,12 @@ def compile_trace(
     found = stages.of_program(manager.records, code)
     if dump:
         dump.compiled(found)
-    return Executable(graph, code, variables, manager, found, seconds, trace.batch_size, choices)
+    return Executable(
+        graph, code, variables, manager, found, seconds, trace.batch_size, memory, choices
+    )
+
+
+def plan(trace: Trace, training: Training, memory: str) -> Program:
+    """A training program without code: what memory it needs is known."""
+    with _collector_paused():
+        return sized(build(trace, training, memory=memory).records[-1].graph, current())

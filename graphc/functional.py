@@ -6,12 +6,13 @@ named by [layer, call, place in the call's results].
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import networkx as nx
 
 from .dag import calls_in_order
+from .keras_2 import modern_calls
 from .layers.base import Layer
 from .layers.inputs import InputLayer
 from .layers.symbolic import LayerCall, SymbolicTensor
@@ -119,18 +120,9 @@ class _Graph:
 
     def _call(self, key: tuple[str, int]) -> None:
         layer, node = self.layers[key[0]], self.inbound[key]
-        args, kwargs = layer.read_call(*self._arguments(node))
+        args, kwargs = layer.read_call(self._filled(node["args"]), self._filled(node["kwargs"]))
         layer(*args, **kwargs)
         self.calls[key] = layer._calls[-1]
-
-    def _arguments(self, node: Any) -> tuple[list[Any], dict[str, Any]]:
-        if isinstance(node, dict):
-            return self._filled(node["args"]), self._filled(node["kwargs"])
-        tensors = [self.tensor(place) for place in _places(node)]  # as Keras 2 writes it
-        options = dict(node[0][3]) if node and len(node[0]) > 3 else {}
-        if options.get("training") is False:  # which it wrote only where the user had said it
-            options["training"] = 0
-        return [tensors if len(tensors) > 1 else tensors[0]], options
 
     def _filled(self, part: Any) -> Any:
         """Arguments with tensors in the places of their configurations."""
@@ -164,29 +156,25 @@ class _Graph:
         return [self.of_model(part) for part in places]
 
 
-def _places(node: Any) -> list[Sequence[Any]]:
+def _places(part: Any) -> list[Sequence[Any]]:
     """The tensors in the arguments of a call: [layer, call, place in its results] of each."""
-    if isinstance(node, list):  # as Keras 2 writes it
-        return [place[:3] for place in node]
-    return _tensors(node)
-
-
-def _tensors(part: Any) -> list[Sequence[Any]]:
     if is_object(part):
         return [part["config"]["keras_history"]] if part["class_name"] == "__keras_tensor__" else []
     if isinstance(part, dict):
-        return [place for value in part.values() for place in _tensors(value)]
-    return [place for value in part for place in _tensors(value)] if isinstance(part, list) else []
+        return [place for value in part.values() for place in _places(value)]
+    return [place for value in part for place in _places(value)] if isinstance(part, list) else []
 
 
 def graph_from_config(
-    config: dict[str, Any], model: Callable[..., Any], options: dict[str, Any]
+    config: Mapping[str, Any], model: Callable[..., Any], options: dict[str, Any]
 ) -> Any:
     """The model that `graph_config` described.
 
     Args:
+        config: or Keras 2's.
         model: called with inputs, outputs and the options.
     """
+    config = modern_calls(config)
     graph = _Graph(config["layers"])
     inputs, outputs = (
         graph.of_model(config["input_layers"]),

@@ -80,7 +80,7 @@ class Model(Trainer):
         )
         self._layers = layers_by_depth(self.inputs, self.outputs) if self.functional else []
         self.built = True
-        self._programs = {}
+        self.forget_programs()
         self.fast = None
 
     @property
@@ -272,7 +272,7 @@ class Model(Trainer):
         """Writes the whole model: layers, weights, what it is compiled for, optimizer's state.
 
         Args:
-            filepath: ends in .keras, the format of Keras 3.
+            filepath: ends in .keras, the format of Keras 3; or an open binary file.
             overwrite: whether a file that is there may be replaced.
         """
         save_model(self, filepath, overwrite)
@@ -286,14 +286,17 @@ class Model(Trainer):
         """
         save_weights(self, filepath, overwrite)
 
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+    def load_weights(
+        self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False
+    ) -> None:
         """Reads weights that `save_weights` or Keras wrote, and the optimizer's state.
 
         Args:
-            filepath: ends in .weights.h5.
+            filepath: ends in .weights.h5, or in another way that `saving.load_weights` tells of.
             skip_mismatch: whether layers that the file's weights do not fit keep theirs.
+            by_name: whether only layers are read that are called the same, from a file of Keras 2.
         """
-        load_weights(self, filepath, skip_mismatch)
+        load_weights(self, filepath, skip_mismatch, by_name)
 
     def save_training_state(self, path: Any, note: dict[str, Any]) -> None:
         """Writes the state of a run, with a note: what `BackupAndRestore` calls."""

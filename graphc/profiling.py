@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,8 +165,9 @@ def profile(model: Any, x: object, y: object, batch: int, steps: int | None, kin
         data = model.checked("profile", x, y, None)
     batch = min(batch, data.rows)
     types = data.types("rows" if kind == "train" else "batch")
+    memory = model.memory_plan(kind, data, batch)
     traced = model.traced(kind, types, tuple(model.trainable_weights))
-    program = compile_profiled(*traced, tune_for=model.tuning_rows(batch))
+    program = partial(compile_profiled, memory=memory, tune_for=model.tuning_rows(batch))(*traced)
     order = np.arange(data.rows) if kind == "train" else None
     run = Run(program, data, order)
     done, seconds, times = _measure(run, batch, steps)
@@ -197,15 +199,15 @@ def _measure(run: Run, batch: int, steps: int | None) -> tuple[int, float, np.nd
 
 
 def compile_profiled(
-    trace: Trace, training: Training | None = None, *, tune_for: int = 0
+    trace: Trace, training: Training | None = None, memory: str = "fast", *, tune_for: int = 0
 ) -> Executable:
     """A trace's program with a clock, on copies of the variables.
 
     Args:
-        tune_for: as of `compile_trace`.
+        memory, tune_for: as of `compile_trace`.
     """
     start = time.perf_counter()
-    manager = build(trace, training)
+    manager = build(trace, training, memory=memory)
     target = current()
     graph, _ = tuned(manager, target, tune_for)
     graph, program = generate_profiled(graph, target, config.num_threads())

@@ -373,12 +373,18 @@ def _problems(config: Mapping[str, Any]) -> Iterator[str]:
         if found is None:
             yield _unknown(config)
         elif isinstance(inner, Mapping):
+            dtype = inner.get("dtype")
+            policy = dtype["config"] if isinstance(dtype, Mapping) and is_object(dtype) else None
+            name = policy.get("name") if isinstance(policy, Mapping) else dtype
+            if isinstance(name, str) and name in _UNSUPPORTED_DTYPES:
+                yield f"dtype={name!r}"
             for kind in ("only_defaults", "unwritten_defaults"):
                 for option, default in getattr(found, kind, {}).items():
                     if option in inner and not same(inner[option], default):
                         yield f"{option}={inner[option]!r}"
 
 
+_UNSUPPORTED_DTYPES = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "string")
 _PLACEHOLDERS = ("__keras_tensor__", "SeedGenerator")  # which models and layers read themselves
 
 

@@ -212,6 +212,7 @@ class Trace:
         self.losses: list[Tensor] = []  # scalars that layers add to the loss
         self.random_state = random_state
         self.batch_size: int | None = None  # where stateful layers fix it
+        self.shapes_only = False  # whether nothing but the results' types is wanted
         # The graphs around a loop's body that is being traced, outermost first, each with the
         # inputs that stand for outer nodes in the next inner graph.
         self._around: list[tuple[Graph, dict[Node, Node]]] = []

@@ -20,7 +20,7 @@ from .data import (
     standardize_x,
     validation_epochs,
 )
-from .execution import Progress, Run, chunks, rows_a_step
+from .execution import BATCH_SIZE, Progress, Run, chunks, rows_a_step
 from .fast_call import FastCall, layout
 from .feeding import Batches, comes_in_batches, train_epoch
 from .feeding import evaluate as evaluate_batches
@@ -115,7 +115,7 @@ class Trainer(Compiled):
             data, validation_data = split_validation(data, validation_split)
         data = apply_class_weight(data, class_weight)
         due = validation_epochs(validation_freq)
-        program = self.program("train", data, batch_size)
+        program = self.program("train", data, min(batch_size or BATCH_SIZE, data.rows))
         validation = self._validation(validation_data, validation_batch, validation_steps)
         batch = rows_a_step("fit", program, batch_size, data.rows)
         steps = -(-data.rows // batch)

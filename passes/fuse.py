@@ -14,6 +14,10 @@ kinds:
 
 A scan stays a node, with its body fused in the same way.
 
+Where it was chosen what of the forward pass is kept for the backward pass (recompute.py), the two
+have kernels of their own: in a common one, what is kept would be made when it is read, and what is
+made again from the start.
+
 Groups are formed from the outputs backwards, so that work is done where its result is read: a
 node joins the groups of its users when they can be one kernel, and otherwise starts a group of
 its own, one step higher. A node's group is always higher than the other groups that read it,
@@ -53,6 +57,7 @@ class Group:
     kind: str = "loop"
     part: Shape | None = None  # rows: a row value's shape; columns: a result's shape
     members: set[Node] = field(default_factory=set)
+    side: str = ""  # which work it is of, where that of the forward pass is apart
 
 
 class Fuser:
@@ -67,6 +72,7 @@ class Fuser:
         self.views = {n for n in graph.nx if n.op == "item" or is_view(graph, n)}
         self.inlined: set[Node] = set()
         self.numbers: set[Node] = set()
+        self.divided = any({"kept", "again"} & node.attrs.keys() for node in graph.nx)
         self.refusals: dict[Node, str] = {}  # why a node is not in its readers' kernel
         self._find_inlined()
         self._find_numbers()
@@ -81,7 +87,8 @@ class Fuser:
             simple = OPS[node.op].elementwise or (node.op == "reshape" and node not in self.views)
             if simple and users and node not in self.results:
                 moved = LOADS - {"gather"}
-                if all(u.op in moved or u in self.inlined for u in users):
+                together = {self.side(node)} == {self.side(u) for u in users}
+                if together and all(u.op in moved or u in self.inlined for u in users):
                     self.inlined.add(node)
 
     def _find_numbers(self) -> None:
@@ -96,6 +103,12 @@ class Fuser:
                 users = self.users[node]  # a view needs its operand in memory
                 if not any(u.op in ADDRESSES or u in self.views for u in users):
                     self.numbers.add(node)
+
+    def side(self, node: Node) -> str:
+        """Which work a node is of: no kernel does both what comes early and what comes late."""
+        if not self.divided or node.scope.phase == "forward":
+            return ""
+        return "segment" if node.attrs.get("again") == "segment" else "backward"
 
     def free(self, node: Node) -> bool:
         """Whether the node is made again in each kernel that reads it."""
@@ -155,10 +168,11 @@ class Fuser:
         joined.members.add(node)
 
     def _start(self, node: Node, height: int) -> Group:
+        side = self.side(node)
         if node.op == "scan":
-            return Group(height, (), "scan")
+            return Group(height, (), "scan", side=side)
         shape = squeeze(node.tensor.shape)
-        group = Group(height, shape)
+        group = Group(height, shape, side=side)
         if node.op in CONTRACTIONS:
             group.kind = "contraction"
         elif node.op == "scatter_add":
@@ -200,6 +214,9 @@ class Fuser:
         """Why these readers and the node cannot be one kernel; None if they can."""
         if node.op == "scan":
             return "the loop's kernels run step by step"
+        for reader, _ in top:
+            if self.group[reader].side != self.side(node):
+                return reasons.apart(reader)
         groups = list(dict.fromkeys(self.group[reader] for reader, _ in top))
         for other in groups[1:]:
             if not self._mergeable(groups[0], other):
@@ -229,6 +246,8 @@ class Fuser:
         return merged
 
     def _mergeable(self, a: Group, b: Group) -> bool:
+        if a.side != b.side:
+            return False
         if (a.kind, a.full, a.part) == (b.kind, b.full, b.part):
             return a.kind in ("loop", "rows") or (
                 a.kind == "columns" and self._columns_axes(a) == self._columns_axes(b)
@@ -364,10 +383,10 @@ def _emit(fuser: Fuser, group: Group, result: Graph, new: dict[Node, Node], name
     body.outputs = {node.name: inner[node] for node in written}
     types = tuple(node.tensor for node in written)
     anchor = max(members, key=lambda n: (n.op in CONTRACTIONS, n.op in REDUCTIONS, n.index))
-    kernel = result.add(
-        "fused", operands, {"kind": group.kind, "body": body}, type=types, scope=anchor.scope,
-        name=name,
-    )  # fmt: skip
+    attrs = {"kind": group.kind, "body": body}
+    if all("again" in node.attrs for node in members):
+        attrs["again"] = anchor.attrs["again"]
+    kernel = result.add("fused", operands, attrs, type=types, scope=anchor.scope, name=name)
     for index, node in enumerate(written):
         new[node] = result.add(
             "item", (kernel,), {"index": index, "kept": _reason(fuser, group, node)},
@@ -401,6 +420,8 @@ def _reason(fuser: Fuser, group: Group, node: Node) -> str:
     """Why a kernel's value is written to memory."""
     if node in fuser.results:
         return "a result of the program"
+    if "kept" in node.attrs:
+        return str(node.attrs["kept"])
     outside = [
         reader
         for reader, _, how in fuser.readers(node)

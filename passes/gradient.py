@@ -2,9 +2,8 @@
 
 The gradient of a scan is a scan in the other direction over the cotangents of the body. It needs
 values of the forward body: a minimum cut between those that must not be computed again and those
-that are read says which to keep, as further results of the forward scan; what lies behind the cut
-is computed again in each step (as in PyTorch's min-cut rematerialization, and Checkmate, Jain et
-al. 2019).
+that are read (cut.py) says which to keep, as further results of the forward scan; what lies behind
+the cut is computed again in each step.
 """
 
 from __future__ import annotations
@@ -12,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import networkx as nx
-
 from graphc.ir.graph import Graph, GraphError, Node
 from graphc.ir.ops import CONTRACTIONS, REDUCTIONS
 from graphc.ir.scan import Parts, parts, result_types, stacked
-from graphc.ir.types import Dim, Size, TensorType, evaluate
+from graphc.ir.types import Dim, TensorType
 
+from .cut import in_order, least_to_keep
 from .derivatives import DERIVATIVES, Term
 from .shapes import Builder
 
@@ -28,8 +26,6 @@ COSTLY = CONTRACTIONS | REDUCTIONS | LOOPS | {
     "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "erf", "power", "gather",
     "scatter_add", "random_uniform",
 }  # fmt: skip
-# What a symbol stands for where sizes are compared.
-GUESS = 32
 
 
 def gradient(graph: Graph, loss: str, wrt: Sequence[str]) -> Graph:
@@ -154,7 +150,11 @@ class _Loop:
         roots = [*self.carried.values(), *self.along.values()]
         for total in self.sums.values():
             roots += total.inside + [o for n in total.behind for o in self.work.operands(n)]
-        self.kept = self._cut(self._frontier(roots))
+        self.kept = least_to_keep(
+            self.work,
+            self._frontier(roots),
+            lambda node: node in self.inner.carries or node.op in COSTLY,
+        )
         self._keep()
         return self._reverse(roots)
 
@@ -234,33 +234,12 @@ class _Loop:
                 stack.extend(self.work.nx.predecessors(node))
         return found
 
-    def _cut(self, read: set[Node]) -> set[Node]:
-        """The forward values to keep, so that all in `read` can be had from them."""
-        flow = nx.DiGraph()
-        flow.add_nodes_from(["made", "read"])
-        stack, seen = _in_order(read), set(read)
-        while stack:
-            node = stack.pop()
-            flow.add_edge((node, "in"), (node, "out"), capacity=_bytes(node.tensor))
-            if node in self.inner.carries or node.op in COSTLY:
-                flow.add_edge("made", (node, "in"))
-                continue
-            for operand in self.work.nx.predecessors(node):
-                flow.add_edge((operand, "out"), (node, "in"))
-                if operand not in seen:
-                    seen.add(operand)
-                    stack.append(operand)
-        for node in _in_order(read):
-            flow.add_edge((node, "out"), "read")
-        _, (made, _) = nx.minimum_cut(flow, "made", "read")
-        return {n for n in seen if (n, "in") in made and (n, "out") not in made}
-
     def _keep(self) -> None:
         """Makes the forward scan give the values of all steps: `stacks`, by the body's node."""
         work, scan = self.work, self.scan
         operands = [*self.operands.constants, *self.operands.carries, *self.operands.sequences]
         names = {work.outputs[name]: name for name in reversed(stacked(work))}
-        for node in _in_order(self.kept - names.keys()):
+        for node in in_order(self.kept - names.keys()):
             name = work.free_name(f"kept/{node.name}")
             work.outputs[name], names[node] = node, name
         inputs = [*self.inner.constants, *self.inner.carries, *self.inner.sequences]
@@ -269,7 +248,7 @@ class _Loop:
         scan.type = result_types([operand.tensor for operand in operands], scan.attrs)
         places = {name: at for at, name in enumerate(stacked(body), len(self.inner.carries))}
         self.stacks = dict(zip(self.inner.sequences, self.operands.sequences, strict=True))
-        self.stacks |= {n: self.outer.item(scan, places[names[n]]) for n in _in_order(self.kept)}
+        self.stacks |= {n: self.outer.item(scan, places[names[n]]) for n in in_order(self.kept)}
 
     def _reverse(self, roots: Sequence[Node]) -> list[Node | None]:
         """Adds the loop over the cotangents; its results by the forward scan's operands."""
@@ -385,14 +364,3 @@ class _Loop:
             for s in stacks
         ]
         return self.outer.node("matmul", *rows, **term.attrs)
-
-
-def _bytes(type_: TensorType) -> int:
-    """About how large a value is."""
-    symbols = type_.elements.symbols if isinstance(type_.elements, Size) else ()
-    return type_.itemsize * evaluate(type_.elements, dict.fromkeys(symbols, GUESS))
-
-
-def _in_order(nodes: Iterable[Node]) -> list[Node]:
-    """A set's nodes as the graph has them: a graph's text must not depend on addresses."""
-    return sorted(nodes, key=lambda n: n.index)

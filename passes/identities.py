@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from graphc.ir.graph import Attributes, Node
 from graphc.ir.ops import OPS
+from graphc.ir.types import Size, product
 
 from .shapes import infer
 
@@ -19,6 +20,8 @@ Attrs = Attributes
 Rule = Callable[..., "Node | None"]
 # Terms of a sum that are looked through for neighbours.
 MOST_TERMS = 16
+# Sums over the batch and so many places at least, for so many columns at most, go row by row.
+FEWEST_PLACES, MOST_COLUMNS = 16, 256
 
 
 def _unit(op: str) -> Rule:
@@ -231,6 +234,22 @@ def _sum_of_full(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
     return s.make("mul", inner[0], size)
 
 
+def _sum_row_by_row(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
+    """reduce_sum(x) over batch and places = reduce_sum(reduce_sum(x) over places) over the batch
+
+    Threads share a sum that keeps columns by columns, of which an image's channels are few.
+    """
+    batch, *places, columns = x.tensor.shape if x.tensor.rank > 2 else (1, 1, 1)
+    inner = tuple(range(1, x.tensor.rank - 1))
+    count = product(places)
+    fixed = isinstance(columns, int) and isinstance(count, int) and isinstance(batch, Size)
+    if not fixed or attrs["axes"] != (0, *inner):
+        return None
+    if count < FEWEST_PLACES or columns > MOST_COLUMNS:  # type: ignore[operator]
+        return None
+    return s.make("reduce_sum", s.make("reduce_sum", x, axes=inner), axes=(0,))
+
+
 def _known_size(s: Simplifier, attrs: Attrs) -> Node | None:
     """size(int) = int"""
     dim, dtype = attrs["dim"], str(attrs["dtype"])
@@ -346,7 +365,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "transpose": (_transpose_of_transpose,),
     "pad": (_pad_nothing,),
     "concat": (_concat_of_concat,),
-    "reduce_sum": (_reduce_nothing, _sum_of_full),
+    "reduce_sum": (_reduce_nothing, _sum_of_full, _sum_row_by_row),
     "reduce_max": (_reduce_nothing,),
     "reduce_min": (_reduce_nothing,),
     "argmax": (_argmax_of_one,),

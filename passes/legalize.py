@@ -104,7 +104,9 @@ class _Legalizer:
         if not is_free(self.result, node):
             return node
         if node not in self.copies:
-            self.copies[node] = self.builder.node("copy", node)
+            self.copies[node] = copy = self.builder.node("copy", node)
+            if "again" in node.attrs:
+                copy.attrs["again"] = node.attrs["again"]
         return self.copies[node]
 
     def _kernel_gradient(self, node: Node, operands: Sequence[Node]) -> Node:

@@ -19,6 +19,11 @@ def _named(node: Node) -> str:
     return f"{node.op}{layer} ({node.scope.phase})"
 
 
+def apart(reader: Node) -> str:
+    """A value of the forward pass that is read in the backward pass, where these are apart."""
+    return f"{_named(reader)} comes after the forward pass"
+
+
 def misfit(node: Node, reader: Node, how: str) -> str:
     """Why a reader cannot take a node's value from a register."""
     if reader.op == "scan":

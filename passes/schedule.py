@@ -4,6 +4,9 @@ State is updated in place: a kernel that writes the new value of a state input r
 phase than all others that read the old one. Where that cannot be, because a reader of the old
 value needs the new one first, the new value is made elsewhere and copied at the end.
 
+Kernels that make values of the forward pass again (recompute.py) are held back until all else that
+their first reader needs is there, so that these values take no memory before.
+
 Loops in which each thread can keep to its own rows (locality.py) say so: they have no barriers.
 """
 
@@ -62,6 +65,7 @@ def _dependences(graph: Graph) -> tuple[nx.DiGraph, set[str]]:
         order.add_node(kernel)
         for item in graph.users(kernel):
             order.add_edges_from((kernel, reader) for reader in reading_kernels(graph, item))
+    _hold_back(order)
     copied = set()
     for name, value in graph.outputs.items():
         if name not in graph or graph[name].op != "input":
@@ -74,6 +78,30 @@ def _dependences(graph: Graph) -> tuple[nx.DiGraph, set[str]]:
         else:
             order.add_edges_from((reader, writer) for reader in others)
     return order, copied
+
+
+def _hold_back(order: nx.DiGraph) -> None:
+    """Orders kernels that make values again behind what else their first reader reads.
+
+    That has no cycle: what comes before the first reader depends on none of these values.
+    """
+    if not any("again" in kernel.attrs for kernel in order):
+        return
+    at: dict[Node, tuple[int, int]] = {}  # by generation: what a kernel reads has a lower one
+    for number, kernels in enumerate(nx.topological_generations(order)):
+        at |= {kernel: (number, kernel.index) for kernel in kernels}
+    first: dict[Node, Node] = {}
+    for kernel in sorted(at, key=at.__getitem__, reverse=True):
+        if "again" in kernel.attrs:
+            readers = (first.get(reader, reader) for reader in order.successors(kernel))
+            first[kernel] = min(readers, key=at.__getitem__)
+    held = [
+        (source, kernel)
+        for kernel, reader in first.items()
+        for source in order.predecessors(reader)
+        if "again" not in source.attrs
+    ]
+    order.add_edges_from(held)
 
 
 def _with_copies(graph: Graph, names: set[str]) -> Graph:

@@ -218,6 +218,19 @@ def test_kernels_are_timed_in_earnest(folder: Path, monkeypatch: pytest.MonkeyPa
         assert a.tobytes() == b.tobytes()
 
 
+@pytest.mark.parametrize("layer", [layers.LSTM(40), layers.GRU(33)])
+def test_memory_stays_as_planned(timings: list[int], layer: layers.Layer) -> None:
+    def needed(autotune: bool) -> int:
+        model = models.Sequential([layers.Input((5, 20)), layer, layers.Dense(40)])
+        model.compile("adam", "mse", memory=10**8, autotune=autotune)
+        model.fit(np.stack([X] * 5, 1), Y, batch_size=16, verbose=0)
+        code = program(model).code
+        return code.program.arena_bytes(2, {"batch": 16, "rows": 64})
+
+    assert needed(True) <= needed(False)
+    assert timings
+
+
 def test_profiles_are_of_the_tuned_program(timings: list[int]) -> None:
     model = network(autotune=True)
     model.profile(X, Y, batch_size=16, steps=1)

@@ -229,3 +229,18 @@ def test_what_keras_writes_with_every_call_is_not_said(name: str) -> None:
     config["config"]["layers"][1]["inbound_nodes"] = [node]
     read = model_from_json(json.dumps(config))
     np.testing.assert_array_equal(read.predict(x, verbose=0), read(x, training=True))
+
+
+def test_augmentation_is_for_training_unless_it_is_said() -> None:
+    """Keras writes `training=True` with every call of these layers."""
+    inputs = layers.Input((4, 4, 3))
+    plain = Model(inputs, layers.RandomBrightness(0.5)(inputs))
+    said = Model(inputs, layers.RandomBrightness(0.5)(inputs, training=True))
+    config = json.loads(plain.to_json())
+    (node,) = config["config"]["layers"][1]["inbound_nodes"]
+    node["kwargs"]["training"] = True
+    x = np.random.default_rng(0).random((2, 4, 4, 3)).astype(np.float32)
+    for text, changes in ((json.dumps(config), False), (said.to_json(), True)):
+        model = model_from_json(text)
+        assert np.array_equal(model.predict(x, verbose=0), x) != changes
+        assert not np.array_equal(model(x, training=True), x)

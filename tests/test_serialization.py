@@ -206,6 +206,9 @@ def test_all_that_is_not_there_is_named_at_once() -> None:
         config_of("Dense", units=2, name="e", activation={
             "module": "builtins", "class_name": "function", "config": "my_own"}),
         {"module": "os", "class_name": "system", "config": {}, "registered_name": "system"},
+        config_of("Dense", units=2, name="f", dtype={
+            "module": "keras", "class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}),
+        config_of("InputLayer", batch_shape=[None, 1], dtype="string", name="g"),
     ]  # fmt: skip
     config = {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": bad}}
     with pytest.raises(ValueError, match="not there") as caught:
@@ -216,6 +219,8 @@ def test_all_that_is_not_there_is_named_at_once() -> None:
         "class keras.initializers.STFT (in Dense 'd')",
         "function my_own (in Dense 'e')",
         "class system",
+        "dtype='mixed_float16' (in Dense 'f')",
+        "dtype='string' (in InputLayer 'g')",
     ):
         assert part in str(caught.value)
 

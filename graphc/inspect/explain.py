@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphc.compiler import Executable
+from graphc.config import num_threads
 from graphc.costs import scaled
 from graphc.stages import NATIVE
 
@@ -94,11 +95,25 @@ def _memory(program: Executable) -> list[str]:
     found = report.memory(program.graph, report.sizes(program.graph))
     saved = found.apart - found.arena
     return [
-        f"memory in a step of {report.ROWS} rows",
+        f"memory in a step of {report.ROWS} rows, plan {program.memory!r}",
+        *_peaks(program),
         f"  {_bytes(found.arena)} in the arena; {_bytes(found.apart)} with a place for each value: "
         f"the plan saves {100 * saved / found.apart if found.apart else 0:.0f}%",
         f"  {_bytes(found.registers)} of values are never written: they stay in registers",
     ]
+
+
+def _peaks(program: Executable) -> list[str]:
+    """What is allocated for steps of the rows that reports reckon with, and of those that ran."""
+    lines = []
+    known = report.sizes(program.graph)
+    for rows in dict.fromkeys([report.ROWS, program.rows_taken or report.ROWS]):
+        peak = program.planned_bytes(rows, known)
+        lines.append(
+            f"  planned peak with {rows} rows: {peak:,} bytes ({_bytes(peak)}), "
+            f"{_bytes(program.code.program.scratch)} of it for each of {num_threads()} threads"
+        )
+    return lines
 
 
 def _bytes(count: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from graphc.passes import shapes
 from graphc.passes.fuse import fuse
 from graphc.passes.gradient import gradient
 from graphc.passes.legalize import legalize
-from graphc.passes.manager import PassManager
+from graphc.passes.manager import Pass, PassManager
 from graphc.passes.memory import plan_memory
+from graphc.passes.recompute import recompute
 from graphc.passes.schedule import schedule
 from graphc.passes.shapes import Builder
 from graphc.trace import Trace, Variable
@@ -27,6 +29,8 @@ PASSES = {
     "forward": "simplify, keeping what a gradient may need",
     "gradient": "adds the gradient of the loss",
     "simplify": "folds constants, applies identities, shares equal nodes, drops dead ones",
+    "recompute": "keeps less for the backward pass, and does cheap work again",
+    "segments": "keeps still less: does products again as well, a segment at a time",
     "legalize": "what fuse begins with: brings nodes to what single kernels can do",
     "fuse": "groups nodes into kernels",
     "schedule": "orders kernels into phases",
@@ -49,7 +53,14 @@ def run_passes(
         GraphError: when a pass leaves a broken graph, or cannot take the one it is given.
     """
     manager = PassManager(check=True)
-    simple = {"legalize": legalize, "fuse": fuse, "schedule": schedule, "memory": plan_memory}
+    simple: dict[str, Pass] = {
+        "recompute": partial(recompute, plan="small"),
+        "segments": partial(recompute, plan="segments"),
+        "legalize": legalize,
+        "fuse": fuse,
+        "schedule": schedule,
+        "memory": plan_memory,
+    }
     for name in names:
         if name in ("forward", "simplify"):
             graph = manager.simplify(graph, name, differentiated=name == "simplify")

@@ -23,9 +23,10 @@ class Inspected:
         """The text of a program at a stage of the compiler.
 
         Args:
-            stage: traced, forward, gradient, update, simplify, fuse, schedule, memory, llvm (as
-                generated), llvm-opt (after LLVM's passes) or asm. Programs that do not train have
-                no forward, gradient and update.
+            stage: traced, forward, gradient, update, simplify, recompute, fuse, schedule, memory,
+                llvm (as generated), llvm-opt (after LLVM's passes) or asm. Programs that do not
+                train have no forward, gradient and update; recompute only those have that
+                `compile(memory=...)` gives less memory.
             program: predict, evaluate or train.
             only: the name of a layer, to see its nodes (forward, backward and update) or its
                 kernels' functions only.
@@ -52,9 +53,10 @@ class Inspected:
         """Prints what the compiler did with each program that the model has compiled, and why.
 
         The time of each stage; the kernels with the most work; the largest values that are in
-        memory, each with the reason why it was not fused; what the memory plan saves; what is made
-        again rather than read; the target. A model that has compiled nothing yet is compiled for
-        training, or for prediction if it has no loss.
+        memory, each with the reason why it was not fused; the planned peak of
+        memory, which is what is allocated, and what the plan saves; what is made again rather than
+        read; the target. A model that has compiled nothing yet is compiled for training, or for
+        prediction if it has no loss.
 
         Args:
             print_fn: called with the text; print by default.

@@ -12,6 +12,8 @@ from graphc.data import Data
 from graphc.errors import unknown_name
 from graphc.nonfinite import NonFinite, first_nonfinite
 
+from .report import ROWS
+
 PROGRAMS = ("predict", "evaluate", "train")
 
 
@@ -28,7 +30,7 @@ def program_of(model: Any, kind: str, method: str) -> Executable:
             return compiled  # type: ignore[no-any-return]
     if not model.built:
         raise ValueError(f"{method}: model {model.name!r} needs an input_shape or data first")
-    return model.program(kind, example(model, kind, method))  # type: ignore[no-any-return]
+    return model.program(kind, example(model, kind, method), ROWS)  # type: ignore[no-any-return]
 
 
 def programs_of(model: Any, method: str) -> dict[str, Executable]:

@@ -8,7 +8,7 @@ from graphc.codegen.program import BATCH
 from graphc.compiler import Executable
 from graphc.costs import kernels
 from graphc.ir.graph import Graph, Node
-from graphc.ir.ops import CONTRACTIONS
+from graphc.ir.ops import ANNOTATIONS, CONTRACTIONS
 from graphc.ir.place import arena_bytes, buffer_size, place_of
 from graphc.ir.types import evaluate
 from graphc.passes.legalize import FREE
@@ -160,7 +160,7 @@ def recomputed(graph: Graph) -> list[tuple[Node, list[str]]]:
         return numbers.setdefault(key, len(numbers))
 
     def plain(node: Node, operands: list[int]) -> int:
-        attrs = {k: v for k, v in node.attrs.items() if k not in ("place", "kept", "phase")}
+        attrs = {k: v for k, v in node.attrs.items() if k not in ANNOTATIONS}
         return number((node.op, repr(sorted(attrs.items())), str(node.type), *operands))
 
     for node in graph.nodes():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .graph import Graph
+from .graph import Graph, Node
 from .types import Dim, Size, TensorType, evaluate
 
 
@@ -84,15 +84,37 @@ def own_arena(graph: Graph) -> tuple[Dim, ...]:
 
 def arena_size(graph: Graph) -> tuple[Dim, ...]:
     """Bytes of the arena that a planned graph needs with its scans' bodies, as a sum of terms."""
-    inner: dict[tuple[str, ...], int] = {}
-    for node in graph.nx:
-        for symbols, size in map(
-            split, arena_size(node.attrs["body"]) if node.op == "scan" else ()
-        ):
-            inner[symbols] = max(inner.get(symbols, 0), size)
+    total: dict[tuple[str, ...], int] = {}
+    for scan in (n for n in graph.nx if n.op == "scan"):
+        for symbols, size in map(split, _sum(body_arena(graph, scan), arena_size(_body(scan)))):
+            total[symbols] = max(total.get(symbols, 0), size)
     for symbols, size in map(split, own_arena(graph)):
-        inner[symbols] = inner.get(symbols, 0) + size
-    return tuple(Size(key, size) if key else size for key, size in sorted(inner.items()))
+        total[symbols] = max(total.get(symbols, 0), size)
+    return tuple(Size(key, size) if key else size for key, size in sorted(total.items()))
+
+
+def body_arena(graph: Graph, scan: Node) -> tuple[Dim, ...]:
+    """Where in the arena the values of a scan's body begin: behind the graph's own, and those of
+    scans before it in its phase, which may run at the same time."""
+    before = [
+        arena_size(_body(n))
+        for n in graph.nx
+        if n.op == "scan" and n.attrs["phase"] == scan.attrs["phase"] and n.index < scan.index
+    ]
+    return _sum(own_arena(graph), *before)
+
+
+def _body(scan: Node) -> Graph:
+    body = scan.attrs["body"]
+    assert isinstance(body, Graph)
+    return body
+
+
+def _sum(*sizes: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    total: dict[tuple[str, ...], int] = {}
+    for symbols, size in (split(term) for terms in sizes for term in terms):
+        total[symbols] = total.get(symbols, 0) + size
+    return tuple(Size(key, size) if key else size for key, size in sorted(total.items()))
 
 
 def arena_bytes(graph: Graph, symbols: dict[str, int]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +88,7 @@ def divide(total: Dim, part: Dim) -> Dim | None:
     return Size(tuple(rest), factor) if rest else factor
 
 
-def evaluate(dim: Dim, symbols: dict[str, int]) -> int:
+def evaluate(dim: Dim, symbols: Mapping[str, int]) -> int:
     """The int that a dimension stands for, given the symbols' values."""
     if isinstance(dim, int):
         return dim

@@ -190,6 +190,11 @@ class Layer(Configured):
     trainable_variables = trainable_weights
     variables = weights
 
+    @property
+    def unlisted_variables(self) -> list[Variable]:
+        """Own ones that are no weights, and that files keep all the same."""
+        return []
+
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the weights' values, in the order of `weights`."""
         return [weight.numpy() for weight in self.weights]
@@ -297,6 +302,7 @@ class Layer(Configured):
         """Adds the call to the model's DAG, with its results' shapes from a trial trace."""
         call = LayerCall(self, args, kwargs, users_line())
         trial = Trace(f"shape_of_{self.name}", random_state=_RANDOM_STATE)
+        trial.shapes_only = True
 
         def stand_in(leaf: object) -> object:
             if isinstance(leaf, SymbolicTensor):

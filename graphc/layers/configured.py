@@ -29,7 +29,7 @@ class Configured:
     only_defaults: ClassVar[Mapping[str, Any]] = {}
     # Whether configurations say it when there is no activity_regularizer.
     writes_activity_regularizer: ClassVar[bool] = False
-    # What Keras's `call` has as the default of `training`. Where it is False, its files have it
+    # What Keras's `call` has as the default of `training`. Where it is not None, its files have it
     # with every call, so that it says nothing there.
     default_training: ClassVar[bool | None] = False
     unwritten_defaults: ClassVar[Mapping[str, Any]] = {
@@ -125,11 +125,13 @@ class Configured:
     ) -> tuple[Sequence[Any], dict[str, Any]]:
         """A call's arguments as a model's configuration has them.
 
-        A user's training=False is written so that it differs from the one that Keras writes with
-        every call; both are false for Keras.
+        What a user said of training is written so that it differs from the default, which Keras
+        writes with every call: as a number, which Keras takes for the same.
         """
-        said = kwargs.get("training") is False and self.default_training is False
-        return args, {**kwargs, "training": 0} if said else kwargs
+        given = kwargs.get("training")
+        if isinstance(given, bool) and given is self.default_training:
+            return args, {**kwargs, "training": int(given)}
+        return args, kwargs
 
     def read_call(
         self, args: Sequence[Any], kwargs: dict[str, Any]

@@ -49,6 +49,9 @@ class Adafactor(Slotted):
                 rows = self.add_slot(v, "rows", shape=v.shape[:-1])
                 columns = self.add_slot(v, "columns", shape=(*v.shape[:-2], v.shape[-1]))
                 self._means[v] = rows, columns
+            else:  # Keras has two numbers in their place, which nothing reads
+                for name in ("rows", "columns"):
+                    self.add_slot(v, name, shape=())
             self._moments[v] = self.add_slot(v, "velocity")
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The zip of a `.keras` file: metadata.json, config.json and model.weights.h5."""
+"""The zip of a `.keras` file: metadata.json, config.json, model.weights.h5, and layers' assets."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import io
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+ASSETS = "assets/"
 
 # A member may unpack to this many bytes, or to so many times what it takes in the file: weights
 # are nearly random bits, which hardly shrink. Objects of JSON take many times their text.
 LARGEST_CHEAP = {CONFIG: 4 << 20, METADATA: 4 << 20, WEIGHTS: 16 << 20}
+LARGEST_CHEAP_ASSETS = 4 << 20  # each of them, and all together
 LARGEST_RATIO = 20
+MOST_MEMBERS = 10_000
+LONGEST_NAME = 1_000  # of members
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature ... lengths of the name and of extra fields
 
@@ -43,14 +48,16 @@ def members(stream: BinaryIO, source: str) -> Iterator[zipfile.ZipFile]:
 
 
 def _wrong(infos: list[zipfile.ZipInfo]) -> str | None:
-    names = [info.filename for info in infos]
-    for name in names:
-        if name.startswith("assets/"):
-            return f"member {name!r}: vocabularies and other assets of layers are not supported"
-        if name not in (CONFIG, METADATA, WEIGHTS):
-            return f"member {name!r} is none of {CONFIG}, {METADATA} and {WEIGHTS}"
-        if names.count(name) > 1:
+    if len(infos) > MOST_MEMBERS:
+        return f"it has more than {MOST_MEMBERS:,} members"
+    for name, count in Counter(info.filename for info in infos).items():
+        if len(name) > LONGEST_NAME:
+            return f"the name of a member, {name[:60]!r}..., has {len(name):,} characters"
+        if count > 1:
             return f"member {name!r} is there twice"
+        if name not in (CONFIG, METADATA, WEIGHTS) and not _is_asset(name):
+            return f"member {name!r} is none of {CONFIG}, {METADATA}, {WEIGHTS} and {ASSETS}..."
+    names = {info.filename for info in infos}
     for name in (CONFIG, WEIGHTS):
         if name not in names:
             return f"member {name!r} is missing"
@@ -59,12 +66,27 @@ def _wrong(infos: list[zipfile.ZipInfo]) -> str | None:
             return f"member {info.filename!r} is encrypted"
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             return f"member {info.filename!r} is packed by method {info.compress_type}"
-        if info.file_size > max(LARGEST_CHEAP[info.filename], LARGEST_RATIO * info.compress_size):
-            return (
-                f"member {info.filename!r} takes {info.compress_size:,} bytes and would unpack to "
-                f"{info.file_size:,}"
-            )
-    return None
+        cheap = LARGEST_CHEAP.get(info.filename, LARGEST_CHEAP_ASSETS)
+        if wrong := _too_large(f"member {info.filename!r} takes", cheap, [info]):
+            return wrong
+    assets = [info for info in infos if _is_asset(info.filename)]
+    return _too_large("its assets take", LARGEST_CHEAP_ASSETS, assets)
+
+
+def _is_asset(name: str) -> bool:
+    """Whether a name is a path below the folder of assets, on any system."""
+    parts = name.removesuffix("/").split("/")  # folders are members where it was packed again
+    plain = all(part not in ("", ".", "..") and not set(part) & set("\\:\0") for part in parts)
+    return f"{name}/".startswith(ASSETS) and plain
+
+
+def _too_large(what: str, cheap: int, infos: list[zipfile.ZipInfo]) -> str | None:
+    packed, unpacked = (
+        sum(getattr(info, size) for info in infos) for size in ("compress_size", "file_size")
+    )
+    if unpacked <= max(cheap, LARGEST_RATIO * packed):
+        return None
+    return f"{what} {packed:,} bytes and would unpack to {unpacked:,}"
 
 
 def text_of(archive: zipfile.ZipFile, name: str, source: str) -> str:

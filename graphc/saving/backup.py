@@ -14,9 +14,9 @@ from graphc.trace import Variable, assign_all
 from graphc.tree import flatten
 from graphc.utils.atomic import replacing
 
-from .hdf5 import Store, reading
+from .hdf5 import Store, opened, reading
 from .layout import places
-from .weights import TRAINING, opened, read_weights, unchanged_on_errors, write_weights
+from .weights import TRAINING, read_weights, unchanged_on_errors, write_weights
 
 ARRAYS = f"{TRAINING}/arrays"
 

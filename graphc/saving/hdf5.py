@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from graphc.trace import Stored
+
+from .heaps import check_heaps
 
 # Files of models are a few groups deep.
 DEEPEST = 64
@@ -18,6 +21,7 @@ MOST_OBJECTS = 50_000
 # What a file may hold beyond the target's own bytes: counters, and a wider type.
 SPARE_BYTES = 1 << 20
 SPARE_ELEMENTS = SPARE_BYTES // 4
+BFLOAT16 = np.dtype("V2")  # the upper halves of float32's
 # Arrays of so many bytes are no matter.
 _SMALL = 1 << 16
 
@@ -30,10 +34,11 @@ class Contents(dict[str, Any]):
         source: the file's name.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, stream: BinaryIO | None = None) -> None:
         super().__init__()
         self.groups: dict[str, Any] = {}
         self.source = source
+        self._stream = stream  # until its texts are checked
 
     def elements(self, group: str) -> int:
         """How many numbers the weights of a model may have that is made for the arrays of a group.
@@ -44,6 +49,16 @@ class Contents(dict[str, Any]):
             int(d.size) for path, d in self.items() if path.startswith(group)
         )
 
+    def check_texts(self) -> None:
+        """Checks what libhdf5 reads texts from, before the first one.
+
+        Raises:
+            ValueError: when it is damaged.
+        """
+        if self._stream is not None:
+            check_heaps(self._stream)
+            self._stream = None
+
     def attribute(self, group: str, name: str) -> Any:
         """A value that is written beside a group: text or a list of texts; None if there is none.
 
@@ -51,14 +66,33 @@ class Contents(dict[str, Any]):
             ValueError: when it is anything else.
         """
         with _explained(self.source):
-            value = self.groups[group].attrs.get(name) if group in self.groups else None
-            if value is None or isinstance(value, str):
+            if group not in self.groups or name not in self.groups[group].attrs:
+                return None
+            self.check_texts()
+            value = self.groups[group].attrs[name]
+            if isinstance(value, str):
                 return value
             if isinstance(value, bytes):
                 return value.decode()
             if isinstance(value, np.ndarray) and value.ndim == 1:
                 return [part.decode() if isinstance(part, bytes) else str(part) for part in value]
             raise _Refused(f"attribute {name!r} of {group!r} is no text")
+
+
+@contextmanager
+def opened(method: str, path: Path) -> Iterator[BinaryIO]:
+    """A file to read.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        ValueError: when it is a folder, or anything else that is no file.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{method}: no file {path}")
+    if not path.is_file():
+        raise ValueError(f"{method}: {path} is {'a folder' if path.is_dir() else 'no file'}")
+    with open(path, "rb") as stream:
+        yield stream
 
 
 @contextmanager
@@ -79,7 +113,7 @@ def reading(stream: BinaryIO, source: str) -> Iterator[Contents]:
     with _explained(source):
         file = h5py.File(stream, "r")
     with file:
-        found = Contents(source)
+        found = Contents(source, stream)
         with _explained(source):
             _fill(found, file)
         yield found
@@ -125,19 +159,38 @@ def _fill(found: Contents, file: Any) -> None:
             if isinstance(child, h5py.Group):
                 stack.append((inner, child))
             else:
-                _check(inner, child)
+                _check(inner, child, found)
                 found[inner] = child
 
 
-def _check(path: str, dataset: Any) -> None:
+def _check(path: str, dataset: Any, contents: Contents) -> None:
     import h5py  # noqa: PLC0415
 
     if not isinstance(dataset, h5py.Dataset):
         raise _Refused(f"{path!r} is neither a group nor a dataset")
     if dataset.external or dataset.is_virtual:
         raise _Refused(f"{path!r} keeps its values in another file")
-    if dataset.shape is None or dataset.dtype.kind not in "fiub":
+    numbers = dataset.dtype.kind in "fiub" or (
+        dataset.dtype == BFLOAT16 and _is_bfloat16(dataset, contents)
+    )
+    if dataset.shape is None or not numbers:
         raise _Refused(f"{path!r} must hold numbers, it has dtype {dataset.dtype}")
+
+
+def _is_bfloat16(dataset: Any, contents: Contents) -> bool:
+    """Whether bytes are what Keras writes for numbers that HDF5 does not have."""
+    if "dtype" not in dataset.attrs:
+        return False
+    contents.check_texts()
+    return bool(dataset.attrs["dtype"] == "bfloat16")
+
+
+def values_of(dataset: Any) -> np.ndarray:
+    """A dataset's numbers."""
+    values = np.asarray(dataset[()])
+    if values.dtype != BFLOAT16:
+        return values
+    return (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
 
 
 def size_of(dataset: Any) -> int:
@@ -156,7 +209,7 @@ class _Stored(Stored):
         if self._dataset.dtype == array.dtype:
             self._dataset.read_direct(array)
         else:  # NumPy's conversions, not HDF5's
-            array[...] = self._dataset[()]
+            array[...] = values_of(self._dataset)
 
 
 class Store(Mapping[str, np.ndarray]):
@@ -165,7 +218,7 @@ class Store(Mapping[str, np.ndarray]):
     Args:
         datasets: of the file, from `reading`.
         group: such as "layers/dense/vars".
-        room: how many bytes an array may have.
+        room: how many bytes an array may have that takes less than half of them in the file.
         late: whether `stored` may leave it to who gets an array to read it.
     """
 
@@ -182,7 +235,7 @@ class Store(Mapping[str, np.ndarray]):
         self._room = room + SPARE_BYTES
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return np.asarray(self._checked(name)[()])
+        return values_of(self._checked(name))
 
     def stored(self, name: str) -> Any:
         """The same, or an object that reads a large array into its place."""
@@ -192,7 +245,8 @@ class Store(Mapping[str, np.ndarray]):
     def _checked(self, name: str) -> Any:
         dataset = self._datasets[name]
         size = size_of(dataset)
-        if size > self._room:
+        read = isinstance(dataset, np.ndarray)  # a safetensors file's, which are no larger than it
+        if size > max(self._room, size if read else 2 * dataset.id.get_storage_size()):
             raise ValueError(
                 f"{self.group}/{name} has shape {dataset.shape} and would take {size:,} bytes, "
                 "more than all the weights it is read for"

@@ -7,13 +7,13 @@ from typing import Any
 
 from graphc.trace import Variable, assign_all
 
-from .hdf5 import Contents, refuse, size_of
+from .hdf5 import Contents, refuse, size_of, values_of
 
 WEIGHTS = "model_weights"
 
 
 def read_legacy_weights(
-    model: Any, contents: Contents, source: str, skip_mismatch: bool = False
+    model: Any, contents: Contents, source: str, skip_mismatch: bool = False, by_name: bool = False
 ) -> None:
     """Reads weights layer by layer, in the order that the file and the model have them.
 
@@ -21,6 +21,7 @@ def read_legacy_weights(
         contents: of a file of weights, or of a whole model.
         source: the file's name, for messages, which start with it.
         skip_mismatch: whether layers that the file's weights do not fit keep theirs.
+        by_name: whether only layers are read that are called the same.
 
     Raises:
         ValueError: when the file has other weights than the model.
@@ -30,6 +31,9 @@ def read_legacy_weights(
              for name in names_of(contents, root, "layer_names")}  # fmt: skip
     saved = {name: weights for name, weights in named.items() if weights}
     layers = [layer for layer in model.layers if layer.weights]
+    if by_name:
+        layers = [layer for layer in layers if layer.name in saved]
+        saved = {layer.name: saved[layer.name] for layer in layers}
     if len(saved) != len(layers):
         raise ValueError(
             f"{source} has {len(saved)} layers with weights ({', '.join(saved)}), model "
@@ -61,7 +65,7 @@ def read_arrays(
     if sum(size_of(contents[path]) for path in paths) > sum(2 * v.value.nbytes for v in variables):
         shapes = [contents[path].shape for path in paths]
         raise ValueError(f"{owner}: expected {[v.shape for v in variables]}, got {shapes}")
-    assign_all(owner, variables, [contents[path][()] for path in paths])
+    assign_all(owner, variables, [values_of(contents[path]) for path in paths])
 
 
 def names_of(contents: Contents, group: str, attribute: str) -> list[str]:

@@ -10,7 +10,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -21,13 +21,14 @@ from graphc.trace import Variable
 from graphc.utils.atomic import replacing
 
 from .archive import members, weights_of
-from .hdf5 import Contents, Store, reading, refuse
+from .hdf5 import Contents, Store, opened, reading, refuse
 from .layout import places
-from .legacy_weights import read_legacy_weights
+from .legacy_weights import names_of, read_legacy_weights
+from .shards import reading_shards
 from .tensors import read_tensors, write_tensors
 
 OPTIMIZER, TRAINING = "optimizer", "training"
-TENSORS = ".safetensors"
+TENSORS, SHARDS = ".safetensors", ".weights.json"
 # Datasets that may be there and are not needed: a compiled model's, an older Keras's, a backup's.
 _UNUSED = re.compile(r"((^|.*/)(optimizer|seed_generator)|training)/.*")
 
@@ -98,15 +99,19 @@ def _group(place: str) -> str:
     return f"{place}/vars".lstrip("/")
 
 
-def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
+def load_weights(
+    model: Any, filepath: str | os.PathLike[str], skip_mismatch: bool = False, by_name: bool = False
+) -> None:
     """Reads weights into a model, and its optimizer's state if it is compiled and there is one.
 
     Args:
-        filepath: ends in .weights.h5; in .keras for the weights in a whole model's file; in
-            .safetensors for what `save_weights` wrote; or in .h5 or .hdf5 for files of older
-            versions, whose layers are taken in their order.
+        filepath: ends in .weights.h5; in .weights.json for Keras's several files; in .keras for the
+            weights in a whole model's file; in .safetensors for what `save_weights` wrote; or in
+            .h5 or .hdf5 for files of older versions, whose layers are taken in their order.
         skip_mismatch: whether layers that the file's weights do not fit keep theirs, with a
             warning.
+        by_name: whether to take layers of the same names from a file of an older version, and
+            leave the others as they are.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -114,53 +119,41 @@ def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bo
             model is as it was.
     """
     path = Path(filepath)
-    if path.suffix not in (".h5", ".hdf5", ".keras", TENSORS):
+    old = path.suffix in (".h5", ".hdf5") and not path.name.endswith(".weights.h5")
+    if not old and not path.name.endswith((".weights.h5", ".keras", TENSORS, SHARDS)):
         raise ValueError(
-            f"load_weights: the file's name must end in .weights.h5, .keras, {TENSORS} or, for "
-            f"files of older versions, .h5 or .hdf5; got {str(path)!r}"
+            f"load_weights: the file's name must end in .weights.h5, {SHARDS}, .keras, {TENSORS} "
+            f"or, for files of older versions, .h5 or .hdf5; got {str(path)!r}"
+        )
+    if by_name and not old:
+        raise ValueError(
+            f"load_weights: by_name is for files of older versions (.h5, .hdf5), got {str(path)!r}"
         )
     if not model.built:
         raise ValueError(f"load_weights: model {model.name!r} must be built before weights fit in")
     source = f"load_weights: {path}"
-    if path.suffix == TENSORS:
-        with opened("load_weights", path), unchanged_on_errors(model):
+    with opened("load_weights", path) as stream, unchanged_on_errors(model):
+        if path.suffix == TENSORS:
             read_weights(model, read_tensors(path, source), source, skip_mismatch)
-        return
-    with (
-        opened("load_weights", path) as stream,
-        _weights_file(stream, path, source) as inner,
-        reading(inner, source) as datasets,
-        unchanged_on_errors(model),
-    ):
-        if path.name.endswith((".weights.h5", ".keras")):
-            read_weights(model, datasets, source, skip_mismatch)
-        else:
-            read_legacy_weights(model, datasets, source, skip_mismatch)
+            return
+        with _contents(stream, path, source) as contents:
+            if old or names_of(contents, "", "layer_names"):  # as Keras 2.11 called such too
+                read_legacy_weights(model, contents, source, skip_mismatch, by_name)
+            else:
+                read_weights(model, contents, source, skip_mismatch)
 
 
 @contextmanager
-def _weights_file(stream: BinaryIO, path: Path, source: str) -> Iterator[BinaryIO]:
-    if path.name.endswith(".keras"):
-        with members(stream, source) as zipped, weights_of(zipped, stream, source) as inner:
-            yield inner
-    else:
-        yield stream
-
-
-@contextmanager
-def opened(method: str, path: Path) -> Iterator[BinaryIO]:
-    """A file to read.
-
-    Raises:
-        FileNotFoundError: when there is none.
-        ValueError: when it is a folder, or anything else that is no file.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"{method}: no file {path}")
-    if not path.is_file():
-        raise ValueError(f"{method}: {path} is {'a folder' if path.is_dir() else 'no file'}")
-    with open(path, "rb") as stream:
-        yield stream
+def _contents(stream: BinaryIO, path: Path, source: str) -> Iterator[Contents]:
+    """What is in a file of HDF5, or around it."""
+    with ExitStack() as stack:
+        if path.name.endswith(SHARDS):
+            yield stack.enter_context(reading_shards(stream, path, source))
+            return
+        if path.suffix == ".keras":
+            archive = stack.enter_context(members(stream, source))
+            stream = stack.enter_context(weights_of(archive, stream, source))
+        yield stack.enter_context(reading(stream, source))
 
 
 @contextmanager
@@ -177,8 +170,12 @@ def unchanged_on_errors(model: Any) -> Iterator[None]:
 
 
 def state(model: Any) -> list[Variable]:
-    """The model's weights, and its optimizer's variables if it is compiled."""
-    return [*model.weights, *(model.optimizer.variables if model.compiled else ())]
+    """What files keep of a model, and its optimizer's variables if it is compiled."""
+    return [*_of_layers(model), *(model.optimizer.variables if model.compiled else ())]
+
+
+def _of_layers(model: Any) -> list[Variable]:
+    return [*model.weights, *(v for layer in places(model) for v in layer.unlisted_variables)]
 
 
 def read_weights(
@@ -190,11 +187,12 @@ def read_weights(
         datasets: of the file, from `hdf5.reading`.
         source: the file's name, for messages, which start with it.
     """
-    room = sum(2 * weight.value.nbytes for weight in model.weights)
+    room = sum(2 * variable.value.nbytes for variable in _of_layers(model))
     layers = places(model)
-    wrong = _surplus(datasets, layers.values())
     # Where what does not fit is left as it is, arrays are read before any is changed.
     late = isinstance(datasets, Contents) and not skip_mismatch
+    datasets = _renamed(datasets, layers.values())
+    wrong = _surplus(datasets, layers.values())
     for layer, place in layers.items():
         wrong += _read(layer, Store(datasets, _group(place), room, late))
     refuse(model, source, wrong, skip_mismatch)
@@ -228,6 +226,18 @@ def _read_optimizer(model: Any, store: Store) -> list[str]:
             stacklevel=5,
         )
     return []
+
+
+def _renamed(datasets: Mapping[str, Any], places: Iterable[str]) -> Mapping[str, Any]:
+    """Datasets by the names that layers have now: Keras 2.12 to 2.15 wrote some by private ones."""
+    known = {_group(place) for place in places}
+    renamed = {}
+    for path in datasets:
+        group, _, name = path.rpartition("/")
+        now = group.replace("_layer_checkpoint_dependencies", "layers").replace("/_", "/")
+        if group not in known and now in known and f"{now}/{name}" not in datasets:
+            renamed[path] = f"{now}/{name}"
+    return {renamed.get(path, path): dataset for path, dataset in datasets.items()}
 
 
 def _surplus(datasets: Iterable[str], places: Iterable[str]) -> list[str]:

@@ -10,7 +10,7 @@ from native import Native, targets
 
 from graphc.codegen import objects, trial
 from graphc.codegen.alternatives import CLOSE, MOST, alternatives, estimate
-from graphc.codegen.blocking import kept_bytes, plan_contraction
+from graphc.codegen.blocking import contraction_scratch, kept_bytes, plan_contraction
 from graphc.codegen.elementwise import Unsupported
 from graphc.codegen.target import Target, known_targets
 from graphc.codegen.values import Body
@@ -20,6 +20,7 @@ from graphc.ir.text import parse, to_text
 from graphc.passes.shapes import Builder
 
 SIZES = {"batch": 37}
+ANY = 1 << 30  # bytes
 every_target = pytest.mark.parametrize("target", known_targets().values(), ids=lambda t: t.name)
 
 
@@ -77,7 +78,8 @@ def test_all_give_the_same_bits(
     monkeypatch.setattr("graphc.autotune.LEAST_FLOPS", 1)
     feeds = examples(graph, 1, SIZES)
     usual = Native(graph, target).check(feeds, SIZES, threads=(1, 3), relative=1e-4, absolute=1e-3)
-    plans = alternatives(*contraction(graph), target, SIZES, in_loop=False)
+    monkeypatch.setattr("graphc.autotune._scratch", lambda *_: ANY)
+    plans = alternatives(*contraction(graph), target, SIZES, in_loop=False, scratch=ANY)
     assert 2 <= len(plans) <= 1 + sum(MOST)
     for at, plan in enumerate(plans[1:], 1):
         monkeypatch.setattr(trial, "fastest", lambda _, at=at: (at, 1.5))
@@ -94,7 +96,7 @@ def test_all_give_the_same_bits(
 @each_graph
 def test_they_fit_the_target_and_are_close(graph: Graph, target: Target) -> None:
     body, node = contraction(graph)
-    plans = alternatives(body, node, target, SIZES, in_loop=False)
+    plans = alternatives(body, node, target, SIZES, in_loop=False, scratch=ANY)
     assert plans[0] == plan_contraction(body, node, target)
     assert len(set(map(str, plans))) == len(plans)
     for plan in plans:
@@ -108,7 +110,7 @@ def test_they_fit_the_target_and_are_close(graph: Graph, target: Target) -> None
 @each_graph
 def test_annotations_are_read_back(graph: Graph, target: Target) -> None:
     body, node = contraction(graph)
-    for plan in alternatives(body, node, target, SIZES, in_loop=False):
+    for plan in alternatives(body, node, target, SIZES, in_loop=False, scratch=ANY):
         node.attrs["plan"] = str(plan)
         text = to_text(body.graph)
         assert to_text(parse(text)) == text and str(plan) in text
@@ -136,8 +138,18 @@ def test_plans_that_do_not_fit_are_refused(plan: str, message: str) -> None:
 def test_what_a_loop_keeps_stays_kept(target: Target) -> None:
     """Blocks of half of K are packed anew for each chunk of rows, in a loop in each step."""
     body, node = contraction(GRAPHS["forward"])
-    usual, *others = alternatives(body, node, target, SIZES, in_loop=True)
-    assert kept_bytes(usual) and others and all(kept_bytes(plan) for plan in others)
+    usual, *others = alternatives(body, node, target, SIZES, in_loop=True, scratch=ANY)
+    assert kept_bytes(usual) and others
+    assert all(0 < kept_bytes(plan) <= kept_bytes(usual) for plan in others)
+
+
+@every_target
+@each_graph
+def test_none_takes_more_memory_than_there_is(graph: Graph, target: Target) -> None:
+    body, node = contraction(graph)
+    usual = contraction_scratch(plan_contraction(body, node, target), target)
+    plans = alternatives(body, node, target, SIZES, in_loop=False, scratch=usual)
+    assert all(contraction_scratch(plan, target) <= usual for plan in plans)
 
 
 def test_the_model_finds_small_tiles_and_blocks_slow() -> None:

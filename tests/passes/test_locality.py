@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from graphs import BATCH, build, examples, stages
-from loops import example_loop, loop, matmul
+from loops import example_loop, gated, loop, matmul
 from native import Native
 
 from graphc.ir.graph import Graph, Node
-from graphc.ir.place import place_of
+from graphc.ir.place import arena_bytes, arena_size, body_arena, place_of
+from graphc.ir.types import evaluate
 from graphc.passes.shapes import Builder
 
 pytestmark = pytest.mark.usefixtures("many_threads")
@@ -97,6 +98,32 @@ def test_a_fixed_batch_is_not_told_from_other_sizes() -> None:
 
     (scan,) = scans(stages(build(function, "f32[3, 3]", "f32[5, 3, 3]"))["schedule"])
     assert "owned" not in scan.attrs
+
+
+def test_loops_of_one_phase_run_at_the_same_time() -> None:
+    """As the directions of a bidirectional layer: each in memory of its own."""
+
+    def function(b: Builder, u: Node, h: Node, x: Node, keep: Node) -> dict[str, Node]:
+        results = {}
+        for name, reverse in (("forth", False), ("back", True)):
+            last, *_ = loop(b, gated, [u], [h, h], [x, keep], reverse=reverse)
+            results[name] = last
+        return results
+
+    types = ["f32[5, 15]", "f32[batch, 5]", "f32[3, batch, 15]", "bool[3, batch]"]
+    native = Native(build(function, *types))
+    planned = native.program.graph
+    first, second = scans(planned)
+    assert first.attrs["phase"] == second.attrs["phase"]
+    inner = arena_size(first.attrs["body"])
+    assert inner and body_arena(planned, first) != body_arena(planned, second)
+    for rows in (1, 6):
+        known = {"batch": rows}
+        starts = [sum(evaluate(t, known) for t in body_arena(planned, s)) for s in (first, second)]
+        needed = sum(evaluate(term, known) for term in inner)
+        assert starts[1] - starts[0] >= needed
+        assert arena_bytes(planned, known) >= starts[1] + needed
+        native.check(examples(native.graph, symbols=known), known, threads=(1, 2, 3, 4))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 40])

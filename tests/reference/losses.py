@@ -104,8 +104,8 @@ def target(case: Case) -> np.ndarray:
     return x
 
 
-def record(lib: ModuleType, case: Case) -> Arrays:
-    """Losses and weights of training a Dense layer and the activation."""
+def compiled(lib: ModuleType, case: Case) -> tuple[Any, dict[str, np.ndarray | None]]:
+    """A Dense layer and the activation, and what to train them on."""
     layers = lib.layers
     unit = case.output == "unit"
     last = layers.UnitNormalization() if unit else layers.Activation(case.output)
@@ -113,12 +113,16 @@ def record(lib: ModuleType, case: Case) -> Arrays:
     shapes = [w.shape for w in model.get_weights()]
     model.set_weights([0.5 * random(case, f"weight {at}", s) for at, s in enumerate(shapes)])
     model.compile(lib.optimizers.SGD(0.05), getattr(lib.losses, case.loss)(**case.arguments))
-    x, y = random(case, "x", (ROWS, *case.shape)), target(case)
     # Keras takes a weight a sample only where the loss is one value a sample.
     more = (1,) * (len(case.shape) - 1) if case.target != "labels" else ()
     weight = np.abs(random(case, "weights", (ROWS, *more))) if case.weighted else None
-    history = model.fit(
-        x, y, batch_size=BATCH, epochs=EPOCHS, shuffle=False, verbose=0, sample_weight=weight
-    )
+    x = random(case, "x", (ROWS, *case.shape))
+    return model, {"x": x, "y": target(case), "sample_weight": weight}
+
+
+def record(lib: ModuleType, case: Case) -> Arrays:
+    """Losses and weights of training."""
+    model, data = compiled(lib, case)
+    history = model.fit(**data, batch_size=BATCH, epochs=EPOCHS, shuffle=False, verbose=0)
     results = {"loss": np.array(history.history["loss"])}
     return results | {f"weight/{at}": w for at, w in enumerate(model.get_weights())}

@@ -118,6 +118,15 @@ def made(case: Case, kind: str, what: str) -> np.ndarray:
     return x
 
 
+def compiled(lib: ModuleType, case: Case) -> Any:
+    """A model that gives back what it gets, with the metric."""
+    x = lib.layers.Input(case.shape)
+    model = lib.models.Model(x, lib.layers.Activation("linear")(x))
+    metric = getattr(lib.metrics, case.metric)(**case.arguments, name="m")
+    model.compile("sgd", "mse", weighted_metrics=[metric])
+    return model
+
+
 def record(lib: ModuleType, case: Case) -> Arrays:
     """The metric's value of evaluate, and of itself, called batch by batch."""
     new = getattr(lib.metrics, case.metric)
@@ -125,8 +134,6 @@ def record(lib: ModuleType, case: Case) -> Arrays:
     weight = np.abs(random(case, "w", (ROWS,))) if case.weighted else None
     if case.weighted == "whole" and weight is not None:
         weight = np.floor(4 * weight)
-    x = lib.layers.Input(case.shape)
-    model = lib.models.Model(x, lib.layers.Activation("linear")(x))
     results = {}
     alone = new(**case.arguments, name="m")
     for start in range(0, ROWS, BATCH):
@@ -134,7 +141,7 @@ def record(lib: ModuleType, case: Case) -> Arrays:
         alone.update_state(y_true[rows], y_pred[rows], None if weight is None else weight[rows])
     results["alone"] = np.array(alone.result())
     if case.target != "ints":
-        model.compile("sgd", "mse", weighted_metrics=[new(**case.arguments, name="m")])
+        model = compiled(lib, case)
         logs = model.evaluate(
             y_pred, y_true, BATCH, verbose=0, sample_weight=weight, return_dict=True
         )

@@ -95,15 +95,11 @@ def random(case: Case, what: str, shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def record(lib: ModuleType, case: Case) -> Arrays:
-    """Losses, weights and evaluation of training two layers; rates, if they follow a schedule."""
+def compiled(lib: ModuleType, case: Case) -> tuple[Any, dict[str, np.ndarray]]:
+    """Two layers, and what to train them on."""
     layers, arguments = lib.layers, dict(case.arguments)
-    results = {}
     if case.schedule:
-        kind, *given = case.schedule
-        schedule = getattr(lib.optimizers.schedules, kind)(*given)
-        arguments["learning_rate"] = schedule
-        results["rates"] = np.array([float(schedule(step)) for step in range(12)])
+        arguments["learning_rate"] = schedule(lib, case)
     options: dict[str, Any] = dict(case.dense)
     for key, value in case.dense.items():
         if isinstance(value, tuple):
@@ -115,8 +111,22 @@ def record(lib: ModuleType, case: Case) -> Arrays:
     shapes = [w.shape for w in model.get_weights()]
     model.set_weights([0.5 * random(case, f"weight {at}", s) for at, s in enumerate(shapes)])
     model.compile(getattr(lib.optimizers, case.optimizer)(**arguments), "mse")
-    x, y = random(case, "x", (ROWS, 5)), random(case, "y", (ROWS, 2))
-    history = model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, shuffle=False, verbose=0)
+    return model, {"x": random(case, "x", (ROWS, 5)), "y": random(case, "y", (ROWS, 2))}
+
+
+def schedule(lib: ModuleType, case: Case) -> Any:
+    kind, *given = case.schedule
+    return getattr(lib.optimizers.schedules, kind)(*given)
+
+
+def record(lib: ModuleType, case: Case) -> Arrays:
+    """Losses, weights and evaluation of training; rates, if they follow a schedule."""
+    results = {}
+    if case.schedule:
+        rate = schedule(lib, case)
+        results["rates"] = np.array([float(rate(step)) for step in range(12)])
+    model, data = compiled(lib, case)
+    history = model.fit(**data, batch_size=BATCH, epochs=EPOCHS, shuffle=False, verbose=0)
     results["loss"] = np.array(history.history["loss"])
-    results["evaluate"] = np.array(model.evaluate(x, y, verbose=0))
+    results["evaluate"] = np.array(model.evaluate(**data, verbose=0))
     return results | {f"weight/{at}": w for at, w in enumerate(model.get_weights())}

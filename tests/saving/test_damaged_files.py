@@ -1,336 +1,36 @@
-"""Damaged and hostile files: each gets one clear error, soon, and changes nothing."""
+"""Damaged and hostile files of models: each gets one clear error, soon."""
 
-import json
-import os
-import pickle
-import time
-import tracemalloc
+import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from damage import (
+    KERNEL,
+    Damage,
+    config,
+    cut,
+    flipped,
+    folder,
+    header,
+    linked,
+    made,
+    refused,
+    replaced,
+    text,
+    twice,
+    zipped,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphc import budget, layers, models
-from graphc.saving import hdf5
+from graphc import models
 
-KERNEL = "layers/dense/vars/0"
-Damage = Callable[[Path], object]  # of a good file
-
-
-def made() -> Any:
-    model = models.Sequential(
-        [layers.Input((3,)), layers.Dense(4, name="first"), layers.Dense(2, name="last")]
-    )
-    model.compile("adam", "mse")
-    model.optimizer.prepare(model.trainable_weights)
-    return model
-
-
-@pytest.fixture(autouse=True, scope="module")
-def low_limits() -> Iterator[None]:
-    """Limits of what takes long, so that the tests do not."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(budget, "MAX_CALLS", 500)
-        patch.setattr(hdf5, "MOST_OBJECTS", 500)
-        yield
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A file of each kind."""
-    folder = tmp_path_factory.mktemp("good")
-    model = made()
-    model.save_weights(folder / "m.weights.h5")
-    model.save(folder / "m.keras")
-    return {suffix: (folder / f"m{suffix}").read_bytes() for suffix in (".weights.h5", ".keras")}
-
-
-def h5(change: Callable[[Any], object]) -> Damage:
-    """Damage done with h5py."""
-
-    def damage(path: Path) -> None:
-        with h5py.File(path, "r+") as file:
-            change(file)
-
-    return damage
-
-
-def replaced(name: str, **options: Any) -> Damage:
-    """A dataset made anew."""
-
-    def change(file: Any) -> None:
-        del file[name]
-        file.create_dataset(name, **options)
-
-    return h5(change)
-
-
-def linked(name: str, target: Any) -> Damage:
-    """A link in an object's place."""
-
-    def change(file: Any) -> None:
-        file.move(name, "moved")
-        file[name] = target
-
-    return h5(change)
-
-
-def elsewhere(path: Path) -> None:
-    (path.parent / "values").write_bytes(bytes(48))
-    replaced(KERNEL, shape=(3, 4), dtype="f4", external=[(str(path.parent / "values"), 0, 48)])(
-        path
-    )
-
-
-def virtual(file: Any) -> None:
-    layout = h5py.VirtualLayout((3, 4), "f4")
-    layout[:] = h5py.VirtualSource("other.h5", "x", (3, 4))
-    del file[KERNEL]
-    file.create_virtual_dataset(KERNEL, layout)
-
-
-def circle(file: Any) -> None:
-    file["layers/dense/again"] = file["layers"]
-
-
-def deep(file: Any) -> None:
-    group = file
-    for _ in range(500):
-        group = group.create_group("g")
-
-
-def links(file: Any) -> None:
-    for at in range(500):
-        file[f"layers/dense/vars/again{at}"] = file[KERNEL]
-
-
-def groups(file: Any) -> None:
-    for at in range(500):
-        file.create_group(f"layers/dense_{at + 2}")
-
-
-def enormous(file: Any) -> None:
-    """Numbers of three bytes, as no machine has them."""
-    del file[KERNEL]
-    kind = h5py.h5t.IEEE_F32LE.copy()
-    kind.set_fields(20, 10, 7, 0, 7)
-    kind.set_size(3)
-    space = h5py.h5s.create_simple((3, 5))
-    h5py.h5d.create(file.id, KERNEL.encode(), kind, space)
-
-
-def text(content: bytes) -> Damage:
-    return lambda path: path.write_bytes(content)
-
-
-def cut(length: int) -> Damage:
-    """Bytes taken off the end; or so many left, if positive."""
-    return lambda path: path.write_bytes(path.read_bytes()[:length])
-
-
-def flipped(at: int) -> Damage:
-    def damage(path: Path) -> None:
-        data = bytearray(path.read_bytes())
-        data[at] ^= 0xFF
-        path.write_bytes(data)
-
-    return damage
-
-
-def folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-def device(path: Path) -> None:
-    path.unlink()
-    path.symlink_to("/dev/zero")
-
-
-def archived(path: Path) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x", "x")
-
-
-class Evil:
-    """What a pickle would run."""
-
-    def __reduce__(self) -> Any:
-        return os.mkdir, ("unpickled",)
-
-
-RESIZED = dict(shape=(10**6, 10**6), dtype="f4", chunks=(1000, 1000))
-SQUEEZED = dict(data=np.zeros((3000, 3000), "f4"), compression="gzip")
-WEIGHTS: dict[str, tuple[Damage, str]] = {
-    "empty": (text(b""), "is not a whole HDF5 file"),
-    "text": (text(b"weights"), "is not a whole HDF5 file"),
-    "a pickle": (text(pickle.dumps(Evil())), "is not a whole HDF5 file"),
-    "a zip": (archived, "is not a whole HDF5 file"),
-    "only the signature": (cut(8), "is not a whole HDF5 file"),
-    "half": (cut(4000), "is not a whole HDF5 file"),
-    "the last byte cut": (cut(-1), "is not a whole HDF5 file"),
-    "another signature": (flipped(0), "is not a whole HDF5 file"),
-    "another version": (flipped(8), "is not a whole HDF5 file"),
-    "a folder": (folder, "is a folder"),
-    "a pipe": (pipe, "is no file"),
-    "a device": (device, "is no file"),
-    "absent": (Path.unlink, "no file"),
-    "a soft link to a group": (
-        linked("layers/dense", h5py.SoftLink("/moved")), "'layers/dense' is a link to another place"
-    ),
-    "a soft link to values": (linked(KERNEL, h5py.SoftLink("/moved")), "is a link to another"),
-    "a soft link to nothing": (linked(KERNEL, h5py.SoftLink("/no")), "is a link to another place"),
-    "a link to a file": (
-        linked(KERNEL, h5py.ExternalLink("/etc/passwd", "/")), r"another place \(ExternalLink\)"
-    ),
-    "a link to itself": (
-        linked("layers/dense", h5py.ExternalLink("x.weights.h5", "/")), r"\(ExternalLink\)"
-    ),
-    "values in a file": (elsewhere, "keeps its values in another file"),
-    "virtual values": (h5(virtual), "keeps its values in another file"),
-    "a circle": (h5(circle), "is linked to from two places"),
-    "groups too deep": (h5(deep), "nested more than 64 deep"),
-    "another shape": (replaced(KERNEL, data=np.ones((3, 5))), r"has shape \(3, 4\), got \(3, 5\)"),
-    "turned": (replaced(KERNEL, data=np.ones((4, 3))), r"has shape \(3, 4\), got \(4, 3\)"),
-    "a scalar": (replaced(KERNEL, data=1.0), r"has shape \(3, 4\), got \(\)"),
-    "flat": (replaced(KERNEL, data=np.ones(12)), r"has shape \(3, 4\), got \(12,\)"),
-    "no values": (replaced(KERNEL, data=h5py.Empty("f4")), "must hold numbers"),
-    "no rows": (replaced(KERNEL, shape=(0, 4), dtype="f4"), r"got \(0, 4\)"),
-    "strings": (replaced(KERNEL, data=np.array([b"x"] * 3)), "must hold numbers"),
-    "long strings": (
-        replaced(KERNEL, data=["x" * 999], dtype=h5py.string_dtype()), "must hold numbers"
-    ),
-    "complex": (replaced(KERNEL, data=np.ones((3, 4), "c8")), "must hold numbers"),
-    "records": (replaced(KERNEL, data=np.zeros(3, [("a", "f4")])), "must hold numbers"),
-    "references": (replaced(KERNEL, shape=(3, 4), dtype=h5py.ref_dtype), "must hold numbers"),
-    "rows of any length": (
-        replaced(KERNEL, shape=(3,), dtype=h5py.vlen_dtype("f4")), "must hold numbers"
-    ),
-    "a terabyte": (replaced(KERNEL, **RESIZED), "would take 4,000,000,000,000 bytes"),
-    "zeros squeezed": (replaced(KERNEL, **SQUEEZED), "would take 36,000,000 bytes, more than"),
-    "a group for values": (
-        h5(lambda f: (f.pop(KERNEL), f.create_group(KERNEL))), "has no '0'"
-    ),
-    "values for a group": (
-        replaced("layers/dense/vars", data=1.0), "layers/dense/vars belongs to no layer"
-    ),
-    "a type": (h5(lambda f: f.__setitem__("t", np.dtype("f4"))), "neither a group nor a dataset"),
-    "a weight missing": (h5(lambda f: f.pop(KERNEL)), "has no '0'"),
-    "a layer missing": (h5(lambda f: f.pop("layers/dense_1")), "expected 2 arrays, got 0"),
-    "all missing": (h5(lambda f: f.pop("layers")), "expected 2 arrays, got 0"),
-    "other numbers": (h5(lambda f: f.move(KERNEL, "layers/dense/vars/7")), "has no '0'"),
-    "a weight too many": (
-        h5(lambda f: f.create_dataset("layers/dense/vars/2", data=1.0)), "expected 2 arrays, got 3"
-    ),
-    "a layer too many": (
-        h5(lambda f: f.create_dataset("layers/dense_2/vars/0", data=1.0)), "belongs to no layer"
-    ),
-    "a name of dots": (
-        h5(lambda f: f.create_dataset("layers/../evil", data=1.0)), "belongs to no layer"
-    ),
-    "a name that is no UTF-8": (
-        h5(lambda f: h5py.h5o.link(f["layers/dense"].id, f.id, b"\xff\xfe")),
-        "is not a whole HDF5|is linked to from two places",
-    ),
-    "an array of links": (h5(links), "more than 500 groups and arrays"),
-    "an array of groups": (h5(groups), "more than 500 groups and arrays"),
-    "odd numbers": (h5(enormous), r"has shape \(3, 4\), got \(3, 5\)"),
-    "bytes of no kind": (replaced(KERNEL, shape=(3, 4), dtype=np.dtype("V4")), "must hold numbers"),
-    "arrays as numbers": (
-        replaced(KERNEL, shape=(3,), dtype=np.dtype("(4,)f4")), "must hold numbers"
-    ),
-    "as many axes as there may be": (
-        replaced(KERNEL, shape=(1,) * 32, dtype="f4"), r"has shape \(3, 4\), got \(1, 1, 1"
-    ),
-    "a slot's shape": (
-        replaced("optimizer/vars/3", data=np.ones(9)), r"optimizer 'adam.*has shape .*got \(9,\)"
-    ),
-    "a slot of a terabyte": (replaced("optimizer/vars/3", **RESIZED), "would take 4,000,000"),
-}  # fmt: skip
-
-
-def refused(path: Path, reason: str, load: Callable[[], object]) -> None:
-    """Asserts that a file gets an error that names it and the reason, soon, with little memory."""
-    began = time.perf_counter()
-    tracemalloc.start()
-    try:
-        with pytest.raises((ValueError, FileNotFoundError), match=reason) as caught:
-            load()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert str(path) in str(caught.value) and len(str(caught.value)) < 1500
-    assert peak < 50e6 and time.perf_counter() - began < 5
-
-
-@pytest.mark.parametrize("name", WEIGHTS)
-def test_weights(name: str, good: dict[str, bytes], tmp_path: Path) -> None:
-    damage, reason = WEIGHTS[name]
-    path = tmp_path / "x.weights.h5"
-    path.write_bytes(good[".weights.h5"])
-    damage(path)
-    model = made()
-    before = [v.numpy() for v in (*model.weights, *model.optimizer.variables)]
-    refused(path, reason, lambda: model.load_weights(path))
-    for old, variable in zip(before, (*model.weights, *model.optimizer.variables), strict=True):
-        np.testing.assert_array_equal(old, variable.value)
-    assert not Path("unpickled").exists()
-
-
-def test_any_numbers_are_weights(good: dict[str, bytes], tmp_path: Path) -> None:
-    path = tmp_path / "x.weights.h5"
-    path.write_bytes(good[".weights.h5"])
-    replaced(KERNEL, data=np.full((3, 4), np.nan))(path)  # of 64 bits
-    model = made()
-    model.load_weights(path)
-    assert np.isnan(model.get_weights()[0]).all()
-
-
-# Whole models.
-
-
-def zipped(change: Callable[[dict[str, bytes]], object], method: int = 0) -> Damage:
-    """A zip with other members."""
-
-    def damage(path: Path) -> None:
-        with zipfile.ZipFile(path) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-        change(members)
-        with zipfile.ZipFile(path, "w", method) as archive:
-            for name, data in members.items():
-                archive.writestr(name, data)
-
-    return damage
-
-
-def twice(name: str) -> Damage:
-    def damage(path: Path) -> None:
-        with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
-            archive.writestr(name, b"{}")
-
-    return damage
-
-
-def config(change: Callable[[Any], Any]) -> Damage:
-    """Another configuration: that `change` returns, or changes."""
-
-    def damage(members: dict[str, bytes]) -> None:
-        given = json.loads(members["config.json"])
-        returned = change(given)
-        members["config.json"] = json.dumps(given if returned is None else returned).encode()
-
-    return zipped(damage)
+pytestmark = pytest.mark.usefixtures("low_limits")
+REFERENCE = Path(__file__).parent.parent / "reference"
 
 
 def dense(**options: Any) -> Damage:
@@ -358,18 +58,6 @@ def inside(damage: Damage) -> Damage:
         inner.unlink()
 
     return damaged
-
-
-def header(offset: int, value: bytes, of: bytes = b"PK\1\2") -> Damage:
-    """Other bytes in the zip's directory, for the first member."""
-
-    def damage(path: Path) -> None:
-        data = bytearray(path.read_bytes())
-        at = data.index(of) + offset
-        data[at : at + len(value)] = value
-        path.write_bytes(data)
-
-    return damage
 
 
 def flip_a_weight(path: Path) -> None:
@@ -451,7 +139,7 @@ MODELS: dict[str, tuple[Damage, str]] = {
     "other weights": (zipped(lambda m: m.update({"model.weights.npz": b""})), "is none of"),
     "a way out": (zipped(lambda m: m.update({"../evil": b""})), "'../evil' is none of"),
     "from the root": (zipped(lambda m: m.update({"/etc/evil": b""})), "'/etc/evil' is none of"),
-    "assets": (zipped(lambda m: m.update({"assets/x": b""})), "assets of layers are not supported"),
+    "assets": (zipped(lambda m: m.update({"assets/x": b""})), "'assets/x' belongs to no layer"),
     "two configs": (twice("config.json"), "'config.json' is there twice"),
     "two weights": (twice("model.weights.h5"), "'model.weights.h5' is there twice"),
     "encrypted": (header(8, b"\1"), "'metadata.json' is encrypted"),
@@ -614,25 +302,36 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("flipped")
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@pytest.fixture(scope="module")
+def whole(good: dict[str, bytes]) -> dict[str, bytes]:
+    """The good files, and such as Keras wrote: with a vocabulary, and of Keras 2."""
+    with tarfile.open(REFERENCE / "files" / "keras_2.tar.xz") as archive:
+        member = archive.extractfile("several_dicts.h5")
+        assert member is not None
+        old = member.read()
+    vocabulary = (REFERENCE / "files" / "lookup.keras").read_bytes()
+    return {**good, "-vocabulary.keras": vocabulary, ".h5": old}
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".keras", "-vocabulary.keras", ".h5"])
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_bytes_flipped_and_cut(
-    suffix: str, good: dict[str, bytes], where: Path, data: st.DataObject
+    ending: str, whole: dict[str, bytes], where: Path, data: st.DataObject
 ) -> None:
-    content = bytearray(good[suffix])
+    content = bytearray(whole[ending])
     for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
         content[at] = data.draw(st.integers(0, 255))
     content = content[: data.draw(st.integers(len(content) // 2, len(content)))]
-    path = where / f"flipped{suffix}"
+    path = where / f"flipped{ending}"
     path.write_bytes(content)
     model = made()
     before = model.get_weights()
     try:
-        if suffix == ".keras":
-            models.load_model(path)
-        else:
+        if ending == ".weights.h5":
             model.load_weights(path)
+        else:
+            models.load_model(path)
     except ValueError as error:
         assert str(path) in str(error)
         for old, new in zip(before, model.get_weights(), strict=True):

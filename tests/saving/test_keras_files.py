@@ -1,18 +1,15 @@
 """Files that real Keras wrote: `tests/reference/files/`."""
 
-import sys
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from families import FAMILIES, Family
 
 import graphc
 
 FOLDER = Path(__file__).parent.parent / "reference" / "files"
-sys.path.insert(0, str(FOLDER))
-
-from families import FAMILIES, Family  # noqa: E402
 
 
 @cache

@@ -35,6 +35,27 @@ def test_any_dtype_and_layout_is_read(tmp_path: Path, dtype: str, chunks: Any) -
     np.testing.assert_array_equal(model.get_weights()[0], wanted.astype(np.float32))
 
 
+@pytest.mark.parametrize("units", [3, 256])
+def test_bfloat16_is_read(units: int, tmp_path: Path) -> None:
+    """As Keras writes it: two bytes a number, and the dtype beside them."""
+    path = tmp_path / "m.weights.h5"
+    model = models.Sequential([layers.Input((units,)), layers.Dense(units)])
+    model.save_weights(path)
+    wanted = np.random.default_rng(0).normal(size=(units, units)).astype(np.float32)
+    upper = (wanted.view(np.uint32) >> 16).astype(np.uint16)
+    for name, fits in (("bfloat16", True), ("float8", False)):
+        with h5py.File(path, "r+") as file:
+            group = file["layers/dense/vars"]
+            del group["0"]
+            group.create_dataset("0", data=upper.view("V2")).attrs["dtype"] = name
+        if not fits:
+            with pytest.raises(ValueError, match="must hold numbers"):
+                model.load_weights(path)
+            continue
+        model.load_weights(path)
+        np.testing.assert_allclose(model.get_weights()[0], wanted, rtol=0.01)
+
+
 def test_a_load_needs_little_more_than_the_weights(tmp_path: Path) -> None:
     path = tmp_path / "m.keras"
     made(24).save(path)

@@ -153,6 +153,15 @@ def test_weights_go_into_a_model_in_their_order(tmp_path: Path) -> None:
     model.load_weights(path)
     for mine, its in zip(model.get_weights(), weights.values(), strict=True):
         np.testing.assert_array_equal(mine, its)
+    with h5py.File(path) as whole, h5py.File(tmp_path / "m.weights.h5", "w") as alone:
+        part = whole["model_weights"]  # weights alone, as Keras 2.11 may have called them
+        for name in part:
+            part.copy(name, alone)
+        for name, value in part.attrs.items():
+            alone.attrs[name] = value
+    model.set_weights([np.zeros_like(array) for array in model.get_weights()])
+    model.load_weights(tmp_path / "m.weights.h5")
+    np.testing.assert_array_equal(model.get_weights()[0], weights["first/kernel"])
     with pytest.raises(ValueError, match=r"has 3 layers with weights \(first, normal, last\)"):
         models.Sequential([layers.Input((3,)), layers.Dense(4)]).load_weights(path)
     other = models.Sequential([layers.Input((3,)), *parts[:3], layers.Dense(5)])

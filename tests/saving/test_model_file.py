@@ -1,5 +1,6 @@
 """Whole models in files: what comes back, with a user's own parts, and what is refused."""
 
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damage import zipped
 
 from graphc import layers, models, ops, saving
 
@@ -75,6 +77,22 @@ def test_all_of_a_model_comes_back(tmp_path: Path) -> None:
     assert not plain.compiled
 
 
+def test_open_files_are_written_and_read(tmp_path: Path) -> None:
+    model = models.Sequential([layers.Input((3,)), layers.Dense(2)])
+    memory = io.BytesIO()
+    model.save(memory)
+    memory.seek(0)
+    again = saving.load_model(memory)
+    np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    path = tmp_path / "m.anything"
+    with open(path, "wb") as file:
+        saving.save_model(model, file)
+    with open(path, "rb") as file:
+        models.load_model(file)
+    with pytest.raises(ValueError, match="load_model: BytesIO is not a whole zip"):
+        models.load_model(io.BytesIO(memory.getvalue()[:-9]))
+
+
 def test_what_is_unknown_is_named_all_at_once(tmp_path: Path) -> None:
     path = tmp_path / "m.keras"
     saving.save_model(made(), path)
@@ -90,6 +108,17 @@ def test_the_archive_is_keras_own(tmp_path: Path) -> None:
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
         assert json.loads(archive.read("metadata.json"))["keras_version"] == "3.15.1"
         assert json.loads(archive.read("config.json"))["class_name"] == "Functional"
+
+
+def test_an_error_names_keras_2(tmp_path: Path) -> None:
+    """Of which not all .keras files can be read."""
+    path = tmp_path / "m.keras"
+    made().save(path)
+    for text, note in ((b'{"keras_version": "2.15.0"}', True), (b"{}", False), (b"[", False)):
+        zipped(lambda m, text=text: m.update({"metadata.json": text}))(path)
+        with pytest.raises(ValueError, match="Scale") as caught:
+            models.load_model(path)
+        assert ("written by Keras 2.15.0: save the model as .h5" in str(caught.value)) == note
 
 
 def test_an_archive_that_was_packed_again_is_read(tmp_path: Path) -> None:

@@ -225,6 +225,14 @@ def test_training_goes_on_where_the_file_was_written(tmp_path: Path) -> None:
         np.testing.assert_array_equal(mine, its)
 
 
+def test_adafactor_has_keras_variables() -> None:
+    """Two numbers for each vector too, so that states go both ways."""
+    shapes = [variable.shape for variable in trained("adafactor").optimizer.variables]
+    assert shapes == [
+        (), (), (3,), (4,), (3, 4), (), (), (4,), (4,), (2,), (4, 2), (), (), (2,)
+    ]  # fmt: skip
+
+
 def test_another_optimizers_state_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "model.weights.h5"
     model = trained("adam")

@@ -26,6 +26,8 @@ class ImageLayer(Layer):
         {**Layer.unwritten_defaults, "bounding_box_format": None}
     )
 
+    default_training: ClassVar[bool | None] = True
+
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.data_format = data_format or "channels_last"

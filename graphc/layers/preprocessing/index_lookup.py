@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
 from graphc import ops
-from graphc.layers.base import Layer
-from graphc.trace import Tensor, Variable
+from graphc.budget import claim
+from graphc.trace import Tensor, Variable, current
 
 from .encoding import batches_of, checked_mode, encode, is_symbolic
 from .hashing import checked_salt, hash_bins
+from .lookup_files import LookupFiles
 from .vocabulary import Counts, checked_tokens, padded_weights, read_vocabulary
 
 MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 
 
-class IndexLookup(Layer):
+class IndexLookup(LookupFiles):
     """What `StringLookup` and `IntegerLookup` share.
 
     Indices are, in this order: 0 for the mask (with "int" and a mask_token), `num_oov_indices` for
@@ -71,15 +72,32 @@ class IndexLookup(Layer):
         self.oov_method = oov_method
         self.salt = checked_salt(type(self).__name__, salt)
         self._check(idf_weights)
-        self._given = vocabulary, idf_weights
+        self._given: tuple[Any, Any] = vocabulary, idf_weights
         self._fixed = vocabulary is not None
         self._tokens: list[Any] = []
         self._index: dict[Any, int] = {}
         self._idf: Variable | None = None
         self._counts = Counts()
-        self.known_size = vocabulary_size  # in configurations, whose vocabulary files have
+        self.known_size = self._checked_size(vocabulary_size)
         if vocabulary is not None:
             self.set_vocabulary(vocabulary, idf_weights)
+        elif self.known_size is not None and output_mode == "tf_idf":
+            what = f"layer {self.name!r}: idf_weights of {self.depth} terms"
+            claim(self.depth, what)
+            self._idf = Variable.blank((self.depth,), f"{self.name}/idf_weights", False, "float32")
+
+    def _checked_size(self, size: Any) -> int | None:
+        """How many indices there will be, when a file beside the configuration has the vocabulary.
+
+        Raises:
+            ValueError: for no such number.
+        """
+        if size is not None and (not isinstance(size, int) or size < len(self._special)):
+            raise ValueError(
+                f"{type(self).__name__}: vocabulary_size must be None or an int of at least "
+                f"{len(self._special)}, the number of special tokens, got {size!r}"
+            )
+        return size
 
     def _check(self, idf_weights: Any) -> None:
         kind = type(self).__name__
@@ -103,18 +121,6 @@ class IndexLookup(Layer):
 
     # The vocabulary.
 
-    def token(self, value: Any) -> Any:
-        """A token as this layer has them."""
-        return value
-
-    @property
-    def _oov_start(self) -> int:
-        return int(self.mask_token is not None and self.output_mode == "int")
-
-    @property
-    def _special(self) -> list[Any]:
-        return [self.mask_token] * self._oov_start + [self.oov_token] * self.num_oov_indices
-
     def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
         """Sets the vocabulary.
 
@@ -137,6 +143,9 @@ class IndexLookup(Layer):
                 f"layer {self.name!r}: the vocabulary has {size} terms with the special ones, "
                 f"max_tokens is {self.max_tokens}"
             )
+        before = self._given[0]
+        if before is not None and not isinstance(before, str):  # which configurations have
+            self._given = vocabulary, idf_weights
         self._take(tokens, idf_weights)
 
     def _take(self, tokens: list[Any], idf_weights: Any) -> None:
@@ -149,13 +158,13 @@ class IndexLookup(Layer):
             self._idf = Variable(weights, f"{self.name}/idf_weights", False)
         vars(self).pop("_eager_programs", None)  # which have the vocabulary before
 
-    def get_vocabulary(self, include_special_tokens: bool = True) -> list[Any]:
-        """The tokens, those without special ones in the order of their indices."""
-        return [*(self._special if include_special_tokens else ()), *self._tokens]
-
-    def vocabulary_size(self) -> int:
-        """The number of indices."""
-        return len(self._special) + len(self._tokens)
+    @property
+    def depth(self) -> int:
+        """The number of elements of vectors."""
+        if self.pad_to_max_tokens:
+            assert self.max_tokens is not None
+            return self.max_tokens
+        return self.vocabulary_size() if self._tokens else self.known_size or 0
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
         """Takes the vocabulary from data: the most frequent tokens.
@@ -226,7 +235,7 @@ class IndexLookup(Layer):
         Raises:
             ValueError: for tokens that are not in the vocabulary, if there are no indices for them.
         """
-        self._ensure_vocabulary()
+        self.ensure_vocabulary()
         different, places = np.unique(values, return_inverse=True)
         tokens = [self.token(t) for t in different.tolist()]
         index = dict(self._index)
@@ -249,20 +258,15 @@ class IndexLookup(Layer):
             return np.zeros(len(tokens), np.int64)
         return hash_bins(tokens, self.num_oov_indices, self.salt)
 
-    def _ensure_vocabulary(self) -> None:
-        if not self._tokens:
-            raise ValueError(f"layer {self.name!r} has no vocabulary: pass one, or adapt(data)")
-
     def call(self, inputs: Any, are_indices: bool = False) -> Tensor:
-        self._ensure_vocabulary()
+        if self.known_size is None or not current().shapes_only:
+            self.ensure_vocabulary()
         indices = inputs if are_indices else self.compiled_indices(inputs)
         if self.output_mode == "int" or self.invert:
             return ops.convert_to_tensor(indices)
-        depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
-        assert depth is not None
         if self.output_mode != "tf_idf":
-            return encode(indices, self.output_mode, depth)
-        return ops.multiply(encode(indices, "count", depth), self._idf)
+            return encode(indices, self.output_mode, self.depth)
+        return ops.multiply(encode(indices, "count", self.depth), self._idf)
 
     def compiled_indices(self, inputs: Tensor) -> Tensor:
         """Indices of a model's tensor.
@@ -274,63 +278,3 @@ class IndexLookup(Layer):
             f"{type(self).__name__} works on strings, which models do not take: call it on the "
             "data, and the model on the result"
         )
-
-    # Configurations and files.
-
-    def written_vocabulary(self) -> dict[str, Any]:
-        """The part of the configuration that says the vocabulary.
-
-        Keras leaves one out that it took from data or from a file, and puts it beside the
-        configuration in a model's file; here it is never lost.
-        """
-        tokens, idf_weights = self._given
-        if tokens is None or isinstance(tokens, str):
-            tokens = self._tokens or None
-            if self._idf is not None:
-                idf_weights = self._idf.value[len(self._special) : self.vocabulary_size()]
-        return {
-            "vocabulary": as_list(tokens),
-            "idf_weights": as_list(idf_weights),
-            "vocabulary_size": self.known_size,
-        }
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "max_tokens": self.max_tokens,
-            "num_oov_indices": self.num_oov_indices,
-            "mask_token": self.mask_token,
-            "oov_token": self.oov_token,
-            "invert": self.invert,
-            "output_mode": self.output_mode,
-            "pad_to_max_tokens": self.pad_to_max_tokens,
-            "oov_method": self.oov_method,
-            "salt": self.salt,
-            **self.written_vocabulary(),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        refuse_files(cls.__name__, config)
-        return cls(**config)
-
-    def get_build_config(self) -> dict[str, Any]:
-        return {}
-
-
-def refuse_files(owner: str, config: dict[str, Any]) -> None:
-    """Configurations come from anywhere, and must not have files read.
-
-    Raises:
-        ValueError: when the vocabulary is a path.
-    """
-    if isinstance(config.get("vocabulary"), str):
-        raise ValueError(
-            f"{owner}: a configuration's vocabulary must be a list of terms, not the path of a "
-            f"file, {config['vocabulary']!r}"
-        )
-
-
-def as_list(values: Any) -> list[Any] | None:
-    """Values as JSON can hold them."""
-    return None if values is None else np.asarray(values).tolist()

@@ -71,7 +71,10 @@ class IntegerLookup(IndexLookup):
             raise ValueError("IntegerLookup: salt goes with oov_method='farmhash'")
 
     def token(self, value: Any) -> int:
-        return int(value)
+        token = int(value)
+        if not -(2**63) <= token < 2**63:
+            raise ValueError(f"layer {self.name!r}: terms must be ints of 64 bits, got {token}")
+        return token
 
     def _oov(self, tokens: list[Any]) -> np.ndarray:
         if self.oov_method == "floormod" and self.num_oov_indices > 1:
@@ -88,16 +91,19 @@ class IntegerLookup(IndexLookup):
 
     def compiled_indices(self, inputs: Tensor) -> Tensor:
         values = ops.cast(inputs, "int64")
+        hashed = self.num_oov_indices > 1 and self.oov_method != "floormod"
+        if not self.invert and (hashed or not self.num_oov_indices):
+            raise ValueError(
+                "in a model num_oov_indices must be at least 1, and oov_method 'floormod'; or call "
+                "the layer on the data, and the model on the result"
+            )
+        if not self._tokens:  # only shapes are asked for, the vocabulary is still in a file
+            return ops.zeros_like(values)
         if self.invert:
             inside = ops.logical_and(values >= 0, values < self.vocabulary_size())
             other = -1 if self.oov_token is None else self.oov_token
             return ops.where(inside, node("gather", ops.convert_to_tensor(self._table),
                                           ops.cast(values, "int32")), other)  # fmt: skip
-        if not self.num_oov_indices or (self.num_oov_indices > 1 and self.oov_method != "floormod"):
-            raise ValueError(
-                "in a model num_oov_indices must be at least 1, and oov_method 'floormod'; or call "
-                "the layer on the data, and the model on the result"
-            )
         others = ops.mod(values, self.num_oov_indices)
         place, there = self._search(values)
         found = ops.where(there, place + len(self._special), others + self._oov_start)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,8 +12,8 @@ from graphc.layers.base import Layer
 from graphc.serialization import serialize_keras_object, with_objects
 
 from .encoding import batches_of, is_symbolic
-from .index_lookup import refuse_files
 from .lookup import StringLookup
+from .lookup_files import refuse_files
 
 STANDARDIZE = ("lower_and_strip_punctuation", "lower", "strip_punctuation")
 SPLIT = ("whitespace", "character")
@@ -197,6 +197,20 @@ class TextVectorization(Layer):
             **lookup.written_vocabulary(),
             "vocabulary_size": lookup.known_size or self.vocabulary_size(),
         }
+
+    def save_assets(self, dir_path: str) -> None:
+        """Writes the vocabulary, as Keras does here and in a folder of the lookup's own."""
+        self._lookup_layer.save_assets(dir_path)
+
+    def load_assets(self, dir_path: str) -> None:
+        """Takes the vocabulary; see `StringLookup.load_assets`."""
+        self._lookup_layer.load_assets(dir_path)
+
+    def save_own_variables(self, store: MutableMapping[str, np.ndarray]) -> None:
+        self._lookup_layer.save_own_variables(store)
+
+    def load_own_variables(self, store: Mapping[str, np.ndarray]) -> None:
+        self._lookup_layer.load_own_variables(store)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

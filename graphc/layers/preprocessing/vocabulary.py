@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+# Keras's name for the file of a layer's vocabulary among the assets of a model's file.
+VOCABULARY = "vocabulary.txt"
+
+_beside: ContextVar[Collection[Any]] = ContextVar("layers with assets beside", default=())
+
+
+@contextmanager
+def assets_beside(layers: Collection[Any]) -> Iterator[None]:
+    """Configurations written inside of `with` leave out what these layers' `save_assets` write."""
+    token = _beside.set(layers)
+    try:
+        yield
+    finally:
+        _beside.reset(token)
+
+
+def is_beside(layer: Any) -> bool:
+    """Whether a layer's assets are written beside its configuration."""
+    return layer in _beside.get()
 
 
 class Counts:
@@ -75,6 +98,47 @@ def read_vocabulary(path: str) -> list[str]:
             return file.read().splitlines()
     except OSError as error:
         raise ValueError(f"the vocabulary file {path!r} cannot be read: {error}") from None
+
+
+def as_lines(tokens: Sequence[Any]) -> str | None:
+    """The text of a vocabulary's file, one token a line, as Keras writes it.
+
+    Returns:
+        None when the tokens could not be read back: of None, with line breaks in them, or with
+            empty ones at the end.
+    """
+    text = "\n".join(map(str, tokens))
+    if None in tokens or from_lines(text) != list(map(str, tokens)):
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # halves of characters
+        return None
+    return text
+
+
+def from_lines(text: str) -> list[str]:
+    """The tokens of a vocabulary's file: its lines, without empty ones at the end."""
+    lines = text.splitlines()
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def read_assets(folder: str) -> list[str] | None:
+    """The tokens in a folder of a layer's assets; None when there is no vocabulary.
+
+    Raises:
+        ValueError: when it is not UTF-8, or there are other files.
+    """
+    files = [path for path in Path(folder).iterdir() if path.is_file()]
+    others = [path.name for path in files if path.name != VOCABULARY]
+    if others:
+        raise ValueError(f"{others[0]!r} is not {VOCABULARY}, the only file there may be")
+    try:
+        return from_lines(files[0].read_text("utf-8")) if files else None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{VOCABULARY} is no text: {error}") from None
 
 
 def padded_weights(

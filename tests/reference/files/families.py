@@ -23,6 +23,7 @@ class Family:
         loss, metrics: of compile.
         trains: whether its steps are the same in both libraries: they draw no numbers.
         suffix: of the file: ".h5" is the format of Keras 2.
+        backend: that Keras needs for it.
     """
 
     build: Callable[[ModuleType], Any]
@@ -33,6 +34,7 @@ class Family:
     metrics: Any = ("mae",)
     trains: bool = True
     suffix: str = ".keras"
+    backend: str = "jax"
 
     @property
     def name(self) -> str:
@@ -156,6 +158,26 @@ def noisy(lib: ModuleType) -> Any:
     )
 
 
+def images(lib: ModuleType) -> Any:
+    """Layers that draw numbers in training."""
+    layers = lib.layers
+    return lib.models.Sequential(
+        [
+            layers.Input((6, 6, 3)),
+            layers.RandomFlip("horizontal"),
+            layers.RandomRotation(0.2),
+            layers.RandomZoom(0.2),
+            layers.RandomTranslation(0.1, 0.1),
+            layers.RandomContrast(0.3, value_range=(-3.0, 3.0)),
+            layers.RandomBrightness(0.3, value_range=(-3.0, 3.0)),
+            layers.Resizing(5, 4),
+            layers.Rescaling(0.5),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
+
+
 def nested(lib: ModuleType) -> Any:
     layers, models = lib.layers, lib.models
     start = layers.Input((3,))
@@ -169,6 +191,38 @@ def nested(lib: ModuleType) -> Any:
     return models.Model([x, z], [first, second])
 
 
+def lookup(lib: ModuleType) -> Any:
+    """Numbers by vocabularies, which Keras keeps in files beside the configuration."""
+    layers = lib.layers
+    data = np.array([[3, 3, 5], [5, 8, 3], [8, 1, 3]])
+    first = layers.IntegerLookup(mask_token=0, num_oov_indices=2)
+    weighed = layers.IntegerLookup(output_mode="tf_idf")
+    first.adapt(data)
+    weighed.adapt(data)
+    given = layers.IntegerLookup(vocabulary=[5, 3], output_mode="multi_hot")
+    x = layers.Input((4,), dtype="int64")
+    y = layers.GlobalAveragePooling1D()(layers.Embedding(7, 3)(first(x)))
+    y = layers.Concatenate()([y, layers.Dense(2)(weighed(x)), layers.Rescaling(0.5)(given(x))])
+    return lib.models.Model(x, layers.Dense(2)(y))
+
+
+def texts(lib: ModuleType) -> Any:
+    """A layer of one's own, with words that it took from data; not one of FAMILIES."""
+
+    class Texts(lib.layers.Layer):  # type: ignore[name-defined, misc]
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.words = lib.layers.TextVectorization(output_mode="tf_idf")
+            self.letters = lib.layers.StringLookup(mask_token="")
+
+        def call(self, inputs: Any) -> Any:
+            return inputs
+
+    return Texts
+
+
+TEXTS, LETTERS = ["so what", "what now", "now or never, café"], ["ß", "b", "a", "b", "", "a", "a"]
+ASKED = (["never so", "so so?"], ["a", "ß", "c", ""])
 TWO: dict[str, Any] = {
     "inputs": ((3,), (3,)), "outputs": ((2,), (1,)), "loss": ["mse", "huber"], "metrics": None
 }  # fmt: skip
@@ -183,5 +237,7 @@ FAMILIES = [
     Family(
         noisy, ((5, 3),), optimizer=("SGD", {"learning_rate": 0.01}), trains=False, suffix=".h5"
     ),
+    Family(images, ((6, 6, 3),), optimizer=("SGD", {"learning_rate": 0.01}), trains=False),
     Family(nested, optimizer=("SGD", {"learning_rate": 0.05}), **TWO),
+    Family(lookup, (((4,), 10),), optimizer=("SGD", {"learning_rate": 0.1}), backend="tensorflow"),
 ]
