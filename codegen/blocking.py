@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from graphc.ir.graph import Node
@@ -46,6 +47,11 @@ class Contraction:
     chunk_tiles: int
     stripes: int  # that are kept packed: those of a group, or one, packed anew each time
 
+    def __str__(self) -> str:
+        """The plan as a node's annotation has it; `plan_contraction` reads it back."""
+        tile = f"{self.tile_rows}x{self.width}"
+        return f"{tile} k{self.k_block} chunk {self.chunk_tiles} group {self.group}"
+
     @property
     def width(self) -> int:
         """Columns of a tile."""
@@ -63,13 +69,18 @@ class Contraction:
 
 
 def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
-    """Blocking from the target and the shape.
+    """Blocking as the node's annotation says; without one, from the target and the shape.
 
     Raises:
-        Unsupported: for dtypes and symbolic sizes that there is no code for.
+        Unsupported: for dtypes and symbolic sizes that there is no code for, and for a plan that
+            does not fit the product.
     """
     p = product_of(node, body.operands[node])
     target = target.for_columns(p.n)
+    if not (p.a.is_matrix or isinstance(p.a.depth, int)):
+        raise Unsupported(f"{node.op} over an axis of size {p.a.depth}, which is not fixed")
+    if "plan" in node.attrs:
+        return _read(p, target.lanes, str(node.attrs["plan"]))
     vectors = min(target.tile_vectors, -(-p.n // target.lanes))
     width = vectors * target.lanes
     k_block = max(target.panel_bytes // (4 * width), 64)
@@ -78,15 +89,11 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
     else:
         blocks = max(-(-p.k // k_block), 1)
         k_block = max(-(-p.k // blocks), 1)
-    symbols = p.k.symbols if isinstance(p.k, Size) else ()
-    long = evaluate(p.k, dict.fromkeys(symbols, GUESS)) > k_block
+    long = guess(p.k) > k_block
     if long and p.a.stride != 1:
         k_block = LONG_K_BLOCK
-    if not p.a.is_matrix:
-        if not isinstance(p.a.depth, int):
-            raise Unsupported(f"{node.op} over an axis of size {p.a.depth}, which is not fixed")
-        k_block = max(k_block // p.a.depth, 1) * p.a.depth
-    rows = _tile_rows(p.m, target.tile_rows)
+    k_block = whole_segments(p, k_block)
+    rows = tile_rows(p.m, target.tile_rows)
     panels = -(-p.n // width)
     group, chunk = min(GROUP_PANELS, panels), CHUNK_TILES
     if long:
@@ -99,7 +106,42 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
     return Contraction(p, rows, vectors, target.lanes, k_block, group, chunk, 1 if long else group)
 
 
-def _tile_rows(m: Dim, most: int) -> int:
+def blocked(
+    p: Product, tile: tuple[int, int], lanes: int, k_block: int, group: int, chunk: int
+) -> Contraction:
+    """A plan of this tile (rows, vectors) and these blocks."""
+    return Contraction(p, *tile, lanes, k_block, group, chunk, 1 if guess(p.k) > k_block else group)
+
+
+def _read(p: Product, lanes: int, text: str) -> Contraction:
+    """The plan that `str` printed.
+
+    Raises:
+        Unsupported: when it is none, or none for this product.
+    """
+    match = re.fullmatch(r"(\d+)x(\d+) k(\d+) chunk (\d+) group (\d+)", text)
+    rows, width, k_block, chunk, group = map(int, match.groups()) if match else [0] * 5
+    if not (rows and width and k_block and chunk and group):
+        raise Unsupported(f"plan {text!r}: expected one such as '12x32 k784 chunk 8 group 2'")
+    if width % lanes or whole_segments(p, k_block) != k_block:
+        raise Unsupported(f"plan {text!r}: vectors have {lanes} elements, segments {p.a.depth}")
+    return blocked(p, (rows, width // lanes), lanes, k_block, group, chunk)
+
+
+def guess(dim: Dim) -> int:
+    """A size, with `GUESS` for what is known only at run time."""
+    return evaluate(dim, dict.fromkeys(dim.symbols if isinstance(dim, Size) else (), GUESS))
+
+
+def whole_segments(p: Product, k_block: int) -> int:
+    """About as large a block of K, of whole segments of A where these are looked up."""
+    if p.a.is_matrix:
+        return k_block
+    assert isinstance(p.a.depth, int)
+    return max(k_block // p.a.depth, 1) * p.a.depth
+
+
+def tile_rows(m: Dim, most: int) -> int:
     """The tile height, not much below the most, that takes the least time for m rows."""
     if isinstance(m, Size):
         return most

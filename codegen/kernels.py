@@ -54,12 +54,10 @@ class Kernels:
             constants: of the loop that the graph is the body of.
             place: the node's among the body's; kernels at one place share what they keep.
         """
-        aliased = _aliased(graph, node)
         keeps = _multiplies_constant(graph, node, constants)
-        key = f"{node.attrs['kind']} {node.attrs.get('owned')} {aliased} {_canonical(node)}"
-        key += f" {place}" if keeps else ""
+        key = signature(graph, node) + (f" {place}" if keeps else "")
         if key not in self.made:
-            self.made[key] = self._emit(node, aliased, keeps)
+            self.made[key] = self._emit(node, _aliased(graph, node), keeps)
         return self.made[key]
 
     def _emit(self, node: Node, aliased: set[int], keeps: bool) -> ir.Function:
@@ -150,6 +148,12 @@ def _named(node: Node) -> Iterator[None]:
         raise Unsupported(f"kernel {node.name}{where}: {error}") from None
 
 
+def signature(graph: Graph, node: Node) -> str:
+    """All that the code of a fused node's kernel depends on, but for what a loop keeps."""
+    aliased = _aliased(graph, node)
+    return f"{node.attrs['kind']} {node.attrs.get('owned')} {aliased} {_canonical(node)}"
+
+
 def _multiplies_constant(graph: Graph, node: Node, constants: Collection[Node]) -> bool:
     """Whether a kernel is a product with a constant of the loop that it is in."""
     body = node.attrs["body"]
@@ -171,7 +175,7 @@ def _aliased(graph: Graph, node: Node) -> set[int]:
 
 
 def _canonical(node: Node) -> str:
-    """A body's text without the names and scopes that do not matter to its code."""
+    """A body's text without the names, scopes and annotations that do not matter to its code."""
     body = node.attrs["body"]
     assert isinstance(body, Graph)
     number: dict[Node, int] = {}
@@ -181,7 +185,7 @@ def _canonical(node: Node) -> str:
         attrs = " ".join(
             f"{k}={to_text(v) if isinstance(v, Graph) else repr(v)}"
             for k, v in inner.attrs.items()
-            if k not in ANNOTATIONS
+            if k == "plan" or k not in ANNOTATIONS
         )
         operands = [number[o] for o in body.operands(inner)]
         lines.append(f"{inner.op} {operands} {attrs} {inner.type}")

@@ -3,6 +3,7 @@
 The folder is GRAPHC_CACHE, by default `graphc` in the user's cache folder; "off" keeps nothing. As
 its files are run, it must belong to the user and be writable by nobody else; a file counts only if
 its checksum is right. Keeping is best effort: whatever goes wrong, the program is compiled.
+What autotuning found is kept in the same way.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ _CHECKSUM_BYTES = 32
 
 def key_of(graph: Graph, target: Target) -> str:
     """A name for a planned graph's code: another one if anything that it follows from differs."""
-    parts = [_generator(), repr(target), to_text(graph)]
+    return key_of_text(to_text(graph), target)
+
+
+def key_of_text(text: str, target: Target) -> str:
+    """A name for what follows from a text, the target and the generator's version."""
+    parts = [_generator(), repr(target), text]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

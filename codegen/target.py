@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -21,6 +22,7 @@ class Target:
         lanes: float32 elements of a vector register.
         masked: loads and stores take a mask, so that tails need no scalar code.
         tile_rows, tile_vectors: the contraction's register tile: rows of A by vectors of B.
+        registers: vector registers.
         panel_bytes: packed B panel that stays in the second-level cache.
     """
 
@@ -31,6 +33,7 @@ class Target:
     masked: bool
     tile_rows: int
     tile_vectors: int
+    registers: int = 16
     panel_bytes: int = 256 * 1024
 
     def for_columns(self, count: int) -> Target:
@@ -40,11 +43,11 @@ class Target:
 
 
 _X86 = {
-    "avx512": Target("avx512", "x86-64-v4", "-prefer-256-bit", 16, True, 12, 2),
+    "avx512": Target("avx512", "x86-64-v4", "-prefer-256-bit", 16, True, 12, 2, 32),
     "avx2": Target("avx2", "x86-64-v3", "", 8, True, 6, 2),
     "sse2": Target("sse2", "x86-64", "", 4, False, 6, 2),
 }
-_ARM = {"neon": Target("neon", "generic", "+neon", 4, False, 8, 3)}
+_ARM = {"neon": Target("neon", "generic", "+neon", 4, False, 8, 3, 32)}
 _GENERIC = Target("generic", "", "", 4, False, 4, 2)
 
 
@@ -66,6 +69,15 @@ def detect() -> Target:
     if all(has.get(f) for f in ("avx512f", "avx512bw", "avx512vl", "avx512dq")):
         return known["avx512"]
     return known["avx2"] if has.get("avx2") and has.get("fma") else known["sse2"]
+
+
+@cache
+def cpu_model() -> str:
+    """What tells this CPU from others that run the same code: LLVM's and the system's names."""
+    found = [llvm.get_host_cpu_name()]
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        found += [next((line for line in file if line.startswith("model name")), "").strip()]
+    return " ".join(found)
 
 
 def current() -> Target:

@@ -16,7 +16,7 @@ from .data import (
     check_labels,
     standardize,
 )
-from .execution import Progress
+from .execution import BATCH_SIZE, Progress
 from .inspect import Inspected
 from .ir.types import TensorType
 from .layers.base import Layer
@@ -46,6 +46,7 @@ class Compiled(Inspected, Layer):
         self._task: Task | None = None
         self._compile_config: dict[str, Any] = {}  # the arguments of compile, None where kept
         self._make_task: Callable[[Sequence[str]], Task] | None = None  # once the outputs are known
+        self._autotune = False
         self._programs: dict[object, Executable] = {}
         self._memory: str | Budget = "fast"
         self.progress = Progress()  # which `BackupAndRestore` sets when a run begins
@@ -93,6 +94,7 @@ class Compiled(Inspected, Layer):
         weighted_metrics: object = None,
         *,
         memory: str | int = "fast",
+        autotune: bool = False,
         **options: Any,
     ) -> None:
         """Says what to train the model for, as `keras.Model.compile`.
@@ -111,6 +113,9 @@ class Compiled(Inspected, Layer):
                 again; a number of bytes chooses the fastest plan within it for the batch size, if
                 need be one that does products again as well. Weights and losses come out the same,
                 bit for bit. Not part of what `save` writes.
+            autotune: whether contractions are timed when a program is first needed, in up to some
+                seconds, to choose how they are cut into blocks. Results have the same bits; what
+                was found is kept for later runs.
             options: run_eagerly, steps_per_execution, jit_compile and auto_scale_loss are accepted
                 and have no effect: everything is compiled, and many steps run in a call.
 
@@ -122,6 +127,8 @@ class Compiled(Inspected, Layer):
         }  # fmt: skip
         if unknown:
             raise TypeError(f"compile: unknown argument {', '.join(sorted(map(repr, unknown)))}")
+        if not isinstance(autotune, bool):
+            raise ValueError(f"compile: autotune must be True or False, got {autotune!r}")
         if hasattr(self, "train_step"):
             raise ValueError(
                 f"compile: {type(self).__name__} defines train_step; graphc compiles whole steps: "
@@ -140,7 +147,7 @@ class Compiled(Inspected, Layer):
         for given in (losses_given, metrics_given):
             some = any(value is not None for value in given.values())
             config |= given if some else {k: self._compile_config.get(k) for k in given}
-        self._compile_config = config
+        self._compile_config, self._autotune = config, autotune
         predicting = ("predict", "predict in training")
         self._programs = {k: p for k, p in self._programs.items() if k[0] in predicting}  # type: ignore[index]
         self.stop_training = False
@@ -216,16 +223,19 @@ class Compiled(Inspected, Layer):
         """The compiled program for data of this kind; compiled at first use.
 
         Args:
-            batch: rows of a step, by default all, where memory for training has a limit.
+            batch: rows of a step: by default all, where memory for training has a limit; where
+                kernels are tuned, Keras's number.
 
         Raises:
             ValueError: when a step takes more memory than that.
         """
         key, memory = self._key(kind, data), self.memory_plan(kind, data, batch)
-        if (*key, memory) not in self._programs:
-            compiled = partial(compile_trace, memory=memory)
-            self._programs[*key, memory] = compiled(*self._traced_for(key))
-        return self._programs[*key, memory]
+        full = *key, memory, self._autotune
+        if full not in self._programs:
+            tune_for = self.tuning_rows(batch)
+            compiled = partial(compile_trace, memory=memory, tune_for=tune_for)
+            self._programs[full] = compiled(*self._traced_for(key))
+        return self._programs[full]
 
     def memory_plan(self, kind: str, data: Data, batch: int | None = None) -> str:
         """Which of `compiler.PLANS` the program for such data has; see `program`."""
@@ -245,6 +255,10 @@ class Compiled(Inspected, Layer):
     def _traced_for(self, key: _Key) -> tuple[Any, ...]:
         kind, types, trainable = key
         return self.traced(kind, dict(types), trainable)
+
+    def tuning_rows(self, batch_size: int | None) -> int:
+        """Rows of a step that programs are tuned for; 0 if they are not to be tuned."""
+        return (batch_size or BATCH_SIZE) if self._autotune else 0
 
     def traced(
         self, kind: str, types: Mapping[str, TensorType], trainable: Sequence[Variable]

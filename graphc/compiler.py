@@ -4,7 +4,7 @@
     -> native
 
 A program without training skips forward, gradient and update; only one that is to take less memory
-has recompute.
+has recompute, and only one to be tuned has `autotune` after memory.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from graphc.passes.memory import plan_memory
 from graphc.passes.schedule import schedule
 
 from . import config, stages
+from .autotune import Choice, autotune
 from .costs import kernels, step_flops
 from .pace import Pace
 from .trace import Tensor, Trace, Variable
@@ -119,6 +120,7 @@ class Executable:
         seconds: compilation time, passes and machine code together.
         batch_size: the only one that the program takes, if its stateful layers fix it.
         memory: the plan, one of PLANS.
+        tuned: what autotuning found.
     """
 
     graph: Graph
@@ -129,6 +131,7 @@ class Executable:
     seconds: float
     batch_size: int | None = None
     memory: str = "fast"
+    tuned: list[Choice] = field(default_factory=list)
     _arena: np.ndarray = field(default_factory=lambda: jit.aligned_bytes(0))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _work: dict[int, int] = field(default_factory=dict)
@@ -278,6 +281,17 @@ def _count_operations(graph: Graph, symbols: dict[str, int]) -> int:
     return total
 
 
+def tuned(manager: PassManager, target: Target, rows: int) -> tuple[Graph, list[Choice]]:
+    """The planned graph, tuned for steps of so many rows; as it is for 0."""
+    graph = manager.records[-1].graph
+    if not rows:
+        return graph, []
+    start = time.perf_counter()
+    graph, choices = autotune(graph, target, rows)
+    manager.keep("autotune", graph, time.perf_counter() - start)
+    return graph, choices
+
+
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Without Python's search for unreachable cycles: a third of a compilation's time.
@@ -299,14 +313,20 @@ def compile_trace(
     target: Target | None = None,
     check: bool = False,
     memory: str = "fast",
+    *,
+    tune_for: int = 0,
 ) -> Executable:
-    """Compiles a trace for a target (by default the one that GRAPHC_TARGET or the CPU names)."""
+    """Compiles a trace for a target (by default the one that GRAPHC_TARGET or the CPU names).
+
+    Args:
+        tune_for: rows of a step that kernels are timed with; 0 for plans without timing.
+    """
     start = time.perf_counter()
     dump = stages.Dump.wanted(trace.graph.name)
     with _collector_paused():
         manager = build(trace, training, check, dump.graph if dump else None, memory)
-        graph = manager.records[-1].graph
         target = target or current()
+        graph, choices = tuned(manager, target, tune_for and (trace.batch_size or tune_for))
         if dump:
             dump.generated(graph, target)
         code = jit.load_graph(graph, target, config.num_threads())
@@ -315,7 +335,9 @@ def compile_trace(
     found = stages.of_program(manager.records, code)
     if dump:
         dump.compiled(found)
-    return Executable(graph, code, variables, manager, found, seconds, trace.batch_size, memory)
+    return Executable(
+        graph, code, variables, manager, found, seconds, trace.batch_size, memory, choices
+    )
 
 
 def plan(trace: Trace, training: Training, memory: str) -> Program:

@@ -16,6 +16,8 @@ from .ir.types import Size, evaluate
 
 # How long native code runs before Python looks at progress and Ctrl-C, in seconds.
 CHUNK_SECONDS = 0.1
+# Keras's batch size, where none is given.
+BATCH_SIZE = 32
 
 
 def rows_a_step(method: str, program: Executable, batch_size: int | None, rows: int) -> int:
@@ -30,7 +32,7 @@ def rows_a_step(method: str, program: Executable, batch_size: int | None, rows: 
             f"{method}: stateful layers keep the states of {fixed} rows: batch_size must be "
             f"{fixed} and the number of rows a multiple of it, got {batch_size} and {rows}"
         )
-    return fixed or batch_size or 32
+    return fixed or batch_size or BATCH_SIZE
 
 
 @dataclass(frozen=True)

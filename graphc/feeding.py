@@ -157,7 +157,7 @@ def train_epoch(
     for step, (x, y, weight) in enumerate(batches.epoch(done), done):
         data = apply_class_weight(model.checked("fit", x, y, weight), batches.class_weight)
         calls.on_train_batch_begin(step)
-        run = Run(model.program("train", data), data, np.arange(data.rows))
+        run = Run(model.program("train", data, data.rows), data, np.arange(data.rows))
         logs, losses = run.go(0, 1, data.rows)
         watch.look(losses, epoch, step)
         calls.on_train_batch_end(step, logs)
@@ -178,7 +178,7 @@ def evaluate(model: Any, batches: Batches, calls: CallbackList) -> dict[str, Any
     for step, (x, y, weight) in enumerate(batches.epoch()):
         data = model.checked("evaluate", x, y, weight)
         calls.on_test_batch_begin(step)
-        logs, _ = Run(model.program("evaluate", data), data, None).go(0, 1, data.rows)
+        logs, _ = Run(model.program("evaluate", data, data.rows), data, None).go(0, 1, data.rows)
         calls.on_test_batch_end(step, logs)
         calls.on_chunk("test", step + 1, logs)
     if not logs:
@@ -192,7 +192,7 @@ def predict(model: Any, batches: Batches) -> list[np.ndarray]:
     parts = []
     for x, _, _ in batches.epoch():
         data = Data(standardize_x(x, model.inputs, model.input_keys, model.name))
-        run = Run(model.program("predict", data), data, None)
+        run = Run(model.program("predict", data, data.rows), data, None)
         run.go(0, 1, data.rows)
         parts.append([run.rows_out[f"output/{at}"] for at in range(len(model.outputs))])
     if not parts:

@@ -15,7 +15,7 @@ from .codegen.peak import peak_flops
 from .codegen.profile import COUNTERS, generate_profiled, measured
 from .codegen.program import BATCH
 from .codegen.target import current
-from .compiler import Executable, Training, build
+from .compiler import Executable, Training, build, tuned
 from .costs import kernel_bytes, kernel_flops, kernels
 from .data import Data, positive, standardize_x
 from .errors import unknown_name
@@ -167,7 +167,7 @@ def profile(model: Any, x: object, y: object, batch: int, steps: int | None, kin
     types = data.types("rows" if kind == "train" else "batch")
     memory = model.memory_plan(kind, data, batch)
     traced = model.traced(kind, types, tuple(model.trainable_weights))
-    program = partial(compile_profiled, memory=memory)(*traced)
+    program = partial(compile_profiled, memory=memory, tune_for=model.tuning_rows(batch))(*traced)
     order = np.arange(data.rows) if kind == "train" else None
     run = Run(program, data, order)
     done, seconds, times = _measure(run, batch, steps)
@@ -199,13 +199,18 @@ def _measure(run: Run, batch: int, steps: int | None) -> tuple[int, float, np.nd
 
 
 def compile_profiled(
-    trace: Trace, training: Training | None = None, memory: str = "fast"
+    trace: Trace, training: Training | None = None, memory: str = "fast", *, tune_for: int = 0
 ) -> Executable:
-    """A trace's program with a clock, on copies of the variables."""
+    """A trace's program with a clock, on copies of the variables.
+
+    Args:
+        memory, tune_for: as of `compile_trace`.
+    """
     start = time.perf_counter()
     manager = build(trace, training, memory=memory)
     target = current()
-    graph, program = generate_profiled(manager.records[-1].graph, target, config.num_threads())
+    graph, _ = tuned(manager, target, tune_for)
+    graph, program = generate_profiled(graph, target, config.num_threads())
     state = {name: variable.value for variable, name in trace.names.items()}
     state[COUNTERS] = np.zeros([evaluate(dim, {}) for dim in graph[COUNTERS].tensor.shape], "int64")
     variables = {

@@ -20,7 +20,7 @@ from .data import (
     standardize_x,
     validation_epochs,
 )
-from .execution import Progress, Run, chunks, rows_a_step
+from .execution import BATCH_SIZE, Progress, Run, chunks, rows_a_step
 from .fast_call import FastCall, layout
 from .feeding import Batches, comes_in_batches, train_epoch
 from .feeding import evaluate as evaluate_batches
@@ -115,7 +115,7 @@ class Trainer(Compiled):
             data, validation_data = split_validation(data, validation_split)
         data = apply_class_weight(data, class_weight)
         due = validation_epochs(validation_freq)
-        program = self.program("train", data, min(batch_size or 32, data.rows))
+        program = self.program("train", data, min(batch_size or BATCH_SIZE, data.rows))
         validation = self._validation(validation_data, validation_batch, validation_steps)
         batch = rows_a_step("fit", program, batch_size, data.rows)
         steps = -(-data.rows // batch)
@@ -191,7 +191,8 @@ class Trainer(Compiled):
             batches = Batches("evaluate", given, steps)
             return _Validation(lambda calls: evaluate_batches(self, batches, calls), batches)
         data = given if isinstance(given, Data) else self._validation_data(given)
-        program = self.program("evaluate", data)  # so that it fails before training does
+        # Compiled now, so that it fails before training does.
+        program = self.program("evaluate", data, batch_size)
         batch = rows_a_step("validation_data", program, batch_size, data.rows)
         return _Validation(lambda calls: self._evaluate(data, batch, calls))
 
@@ -283,7 +284,7 @@ class Trainer(Compiled):
             with self._run_callbacks(callbacks, verbose, 1, batches.steps) as calls:
                 return self._returned(evaluate_batches(self, batches, calls), return_dict)
         data = self.checked("evaluate", x, y, sample_weight)
-        program = self.program("evaluate", data)
+        program = self.program("evaluate", data, batch_size)
         batch = rows_a_step("evaluate", program, batch_size, data.rows)
         with self._run_callbacks(callbacks, verbose, 1, -(-data.rows // batch)) as calls:
             return self._returned(self._evaluate(data, batch, calls), return_dict)
@@ -338,7 +339,7 @@ class Trainer(Compiled):
         data = Data(standardize_x(x, self.inputs, self.input_keys, self.name))
         if batch_size is not None:
             positive("predict", "batch_size", batch_size)
-        program = self.program("predict", data)
+        program = self.program("predict", data, batch_size)
         batch = rows_a_step("predict", program, batch_size, data.rows)
         run = Run(program, data, None)
         if not callbacks and verbose == 0:
@@ -400,7 +401,7 @@ class Trainer(Compiled):
         data = self.checked("train_on_batch", x, y, sample_weight)
         data = apply_class_weight(data, class_weight)
         self.reset_metrics()
-        run = Run(self.program("train", data), data, np.arange(data.rows))
+        run = Run(self.program("train", data, data.rows), data, np.arange(data.rows))
         logs, _ = run.go(0, 1, data.rows)
         return self._returned(logs, return_dict)
 

@@ -21,8 +21,9 @@ def explain(model: Any) -> str:
     lines = []
     for kind, program in programs.items():
         lines += [f"{model.name}, {kind}: {_headline(program)}", ""]
-        for part in (_times, _kernels, _kept, _memory, _recomputed):
-            lines += [f"  {line}" for line in part(program)] + [""]
+        for part in (_times, _kernels, _tuned, _kept, _memory, _recomputed):
+            found = part(program)
+            lines += [*(f"  {line}" for line in found), *[""] * bool(found)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -63,6 +64,16 @@ def _kernels(program: Executable) -> list[str]:
     if len(found) > len(largest):
         lines.append(f"       and {len(found) - len(largest)} more")
     return lines
+
+
+def _tuned(program: Executable) -> list[str]:
+    """What autotuning changed."""
+    lines = [
+        f"  {choice.kernel:16} {choice.plan} rather than {choice.usual}: "
+        f"{choice.speedup:.2f} times as fast"
+        for choice in program.tuned
+    ]
+    return ["kernels cut into other blocks, as timing showed", *lines] if lines else []
 
 
 def _kept(program: Executable) -> list[str]:

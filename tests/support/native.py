@@ -39,10 +39,12 @@ class Native:
     Args:
         graph: as traced.
         target: by default the best that this CPU runs.
+        tune_for: as of `compile_trace`.
     """
 
     graph: Graph
     target: Target | None = None
+    tune_for: int = 0
     _state: dict[str, Variable] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -53,7 +55,9 @@ class Native:
             variable = Variable(zeros, node.name, dtype=node.tensor.dtype)
             trace.names[variable] = node.name
             self._state[node.name] = variable
-        self.program = compiler.compile_trace(trace, target=self.target, check=True)
+        self.program = compiler.compile_trace(
+            trace, target=self.target, check=True, tune_for=self.tune_for
+        )
 
     def run(
         self,
