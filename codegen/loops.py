@@ -186,54 +186,62 @@ def combiner(e: Emitter, node: Node) -> Callable[[Value, Value], Value]:
 
 
 def emit_columns(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
-    """Reductions that keep the domain's last axis: threads split columns, each sums in order."""
+    """Reductions that keep the domain's last axis: threads split columns, each sums in order.
+
+    Other axes that are kept and stand behind the reduced ones, when short, as a window's places in
+    the gradient of a depthwise kernel, are taken together: what they share is read once.
+    """
     reductions = [n for n in body.nodes if n.op in REDUCTIONS]
     first = reductions[0]
     operand = body.operands[first][0]
     full = squeezed(operand)
     axes: tuple[int, ...] = first.attrs["axes"]
     positions = [a for a, dim in enumerate(operand.tensor.shape) if dim != 1]
-    kept = [i for i, a in enumerate(positions) if a not in axes]
+    *kept, last = [i for i, a in enumerate(positions) if a not in axes]
     reduced = [i for i, a in enumerate(positions) if a in axes]
-    outer_dims = [full[i] for i in kept[:-1]]
+    behind = [i for i in kept if i > max(reduced)]
+    places = product(full[i] for i in behind)
+    if not isinstance(places, int) or places > MOST_UNROLLED:
+        behind, places = [], 1
+    ahead = [i for i in kept if i not in behind]
+    windows = [*itertools.product(*(range(full[i]) for i in behind))]  # type: ignore[arg-type]
     outputs = body.graph.outputs.items()
     written = [(name, node) for name, node in outputs if squeezed(node) == full]
-    lanes = e.target.lanes
+    lanes, count = e.target.lanes, len(reductions)
 
     def block(outer: list[Value], column: Value, valids: Sequence[int]) -> None:
         """One block of vectors: all rows, then the work on the results."""
-        starts = [e.add(column, v * lanes) for v in range(len(valids))]
-        initial = [neutral(r, lanes) for _ in valids for r in reductions]
+        cells = [
+            ([i64(at) for at in window], e.add(column, v * lanes), valid)
+            for window in windows
+            for v, valid in enumerate(valids)
+        ]
+        initial = [neutral(r, lanes) for _ in cells for r in reductions]
 
         def reduce(taken: list[Value], so_far: list[Value]) -> list[Value]:
             """The accumulators after the elements with these indices along the reduced axes."""
-            index: list[Value] = [i64(0)] * len(full)
-            for axis, value in [
-                *zip(kept[:-1], outer, strict=True),
-                *zip(reduced, taken, strict=True),
-            ]:
-                index[axis] = value
             following = []
-            for v, valid in enumerate(valids):
-                index[kept[-1]] = starts[v]
-                point = Point(e, body, index, valid)
-                for r, reduction in enumerate(reductions):
-                    value = point.value(body.operands[reduction][0])
-                    before = so_far[v * len(reductions) + r]
-                    following.append(combiner(e, reduction)(before, value))
+            for at, (window, start, valid) in enumerate(cells):
+                given = dict(
+                    zip([*ahead, *reduced, *behind], [*outer, *taken, *window], strict=True)
+                )
+                point = Point(e, body, [given.get(axis, start) for axis in range(len(full))], valid)
+                for r, before in zip(reductions, so_far[at * count :], strict=False):
+                    value = point.value(body.operands[r][0])
+                    following.append(combiner(e, r)(before, value))
                 point.store_all((node, body.results[name]) for name, node in written)
             return following
 
         final = _each_index(e, [full[i] for i in reduced], reduce, initial)
-        for v, valid in enumerate(valids):
-            sums = final[v * len(reductions) : (v + 1) * len(reductions)]
-            known = dict(zip(reductions, sums, strict=True))
-            result = Point(e, body, [*outer, starts[v]], valid, known)
+        for at, (window, start, valid) in enumerate(cells):
+            known = dict(zip(reductions, final[at * count : (at + 1) * count], strict=True))
+            result = Point(e, body, [*outer, *window, start], valid, known)
             result.store_all(
                 (node, body.results[name]) for name, node in outputs if squeezed(node) != full
             )
 
-    _each_block(e, full[kept[-1]], outer_dims, block, thread, threads)
+    widest = max(UNROLLED // places, 1)
+    _each_block(e, full[last], [full[i] for i in ahead], widest, block, thread, threads)
 
 
 def _each_index(
@@ -260,11 +268,13 @@ def _each_block(
     e: Emitter,
     columns: Dim,
     outer_dims: Sequence[Dim],
+    widest: int,
     block: Callable[[list[Value], Value, Sequence[int]], None],
     thread: Value,
     threads: Value,
 ) -> None:
-    """Splits outer axes times blocks of columns among threads: wide blocks first, then the rest."""
+    """Splits outer axes times blocks of columns among threads: the widest blocks first, of so many
+    vectors, then the rest."""
     lanes = e.target.lanes
     outer_size = e.dim(product(outer_dims))
 
@@ -284,7 +294,7 @@ def _each_block(
     assert isinstance(columns, int)
     start = 0
     # Where there is nothing else to split, narrow blocks leave each thread some.
-    for vectors in (UNROLLED,) if outer_dims else (UNROLLED, 1):
+    for vectors in (widest,) if outer_dims else (widest, 1):
         width = vectors * lanes
         count = (columns - start) // width
         if count:

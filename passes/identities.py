@@ -20,8 +20,9 @@ Attrs = Attributes
 Rule = Callable[..., "Node | None"]
 # Terms of a sum that are looked through for neighbours.
 MOST_TERMS = 16
-# Sums over the batch and so many places at least, for so many columns at most, go row by row.
-FEWEST_PLACES, MOST_COLUMNS = 16, 256
+# Sums over the batch and so many places at least, for so many columns at most (and so many places
+# of a window, as in the gradient of a depthwise kernel), go row by row.
+FEWEST_PLACES, MOST_COLUMNS, MOST_BESIDE = 16, 256, 16
 
 
 def _unit(op: str) -> Rule:
@@ -239,13 +240,15 @@ def _sum_row_by_row(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
 
     Threads share a sum that keeps columns by columns, of which an image's channels are few.
     """
-    batch, *places, columns = x.tensor.shape if x.tensor.rank > 2 else (1, 1, 1)
-    inner = tuple(range(1, x.tensor.rank - 1))
-    count = product(places)
-    fixed = isinstance(columns, int) and isinstance(count, int) and isinstance(batch, Size)
-    if not fixed or attrs["axes"] != (0, *inner):
+    axes: tuple[int, ...] = attrs["axes"]
+    leading = 1 < len(axes) < x.tensor.rank and axes == tuple(range(len(axes)))
+    if not leading or not isinstance(x.tensor.shape[0], Size):
         return None
-    if count < FEWEST_PLACES or columns > MOST_COLUMNS:  # type: ignore[operator]
+    inner = axes[1:]
+    *windows, columns = x.tensor.shape[len(axes) :]
+    sizes = [product(x.tensor.shape[axis] for axis in inner), product(windows), columns]
+    places, beside, columns = (size if isinstance(size, int) else 0 for size in sizes)
+    if places < FEWEST_PLACES or not (0 < columns <= MOST_COLUMNS and 0 < beside <= MOST_BESIDE):
         return None
     return s.make("reduce_sum", s.make("reduce_sum", x, axes=inner), axes=(0,))
 

@@ -41,6 +41,20 @@ def test_reductions_over_any_axes(op: str, target: Target) -> None:
 
 
 @each_target
+def test_axes_behind_the_reduced_ones(target: Target) -> None:
+    """Short ones, as a window's, are taken together; longer ones one after the other."""
+
+    def reduce(b: Builder, *inputs: Node) -> Nodes:
+        return {f"y{at}": b.node("reduce_sum", x, axes=(1, 2)) for at, x in enumerate(inputs)}
+
+    shapes = [(BATCH, 5, 4, 3, 3, 20), (2, 5, 1, 2, 16), (BATCH, 3, 4, 5, 5, 7)]
+    graph = build(reduce, *(tensor("f32", *shape) for shape in shapes))
+    native = Native(graph, target)
+    for batch in (1, 4):
+        native.check(examples(graph, batch, {"batch": batch}), {"batch": batch}, threads=(1, 2, 3))
+
+
+@each_target
 def test_rows_and_columns_of_every_size(target: Target) -> None:
     def reduce(b: Builder, *inputs: Node) -> Nodes:
         results = {}

@@ -110,6 +110,11 @@ FIRES = [
         "reduce_sum(image, axes=(0, 1, 2))",
         "reduce_sum(reduce_sum(image, axes=(1, 2)), axes=(0,))",
     ),
+    (
+        "sum_row_by_row",
+        "reduce_sum(windowed, axes=(0, 1, 2))",
+        "reduce_sum(reduce_sum(windowed, axes=(1, 2)), axes=(0,))",
+    ),
     ("known_size", "size(dim=7, dtype='i32')", "7"),
     ("known_size", "size(dim=7, dtype='f32')", "7.0"),
     (
@@ -141,7 +146,13 @@ FIRES = [
     ),
     ("reverse_of_reverse", "reverse(reverse(x, axes=(0,)), axes=(0,))", "x"),
 ]  # fmt: skip
-W2 = {"w2": "f32[5, 4]", "t2": "f32[4, 1]", "full": "f32[]", "image": "f32[batch, 4, 5, 3]"}
+W2 = {
+    "w2": "f32[5, 4]",
+    "t2": "f32[4, 1]",
+    "full": "f32[]",
+    "image": "f32[batch, 4, 5, 3]",
+    "windowed": "f32[batch, 4, 5, 3, 3, 2]",
+}
 
 
 def in_full(text: str) -> str:
@@ -165,7 +176,9 @@ def test_rules_fire(rule: str, before: str, after: str) -> None:
     assert rule in {rewrite.rule for rewrite in simplify(graph)[1]}
 
 
-@pytest.mark.parametrize("shape", ["batch, 3, 5, 3", "4, 4, 5, 3", "batch, 4, 5, 300"])
+@pytest.mark.parametrize(
+    "shape", ["batch, 3, 5, 3", "4, 4, 5, 3", "batch, 4, 5, 300", "batch, 4, 5, 5, 5, 3"]
+)
 def test_sums_with_enough_to_share_stay(shape: str) -> None:
     text = "reduce_sum(image, axes=(0, 1, 2))"
     assert expression(simplified(graph_of(text, {"image": f"f32[{shape}]"}))) == text
