@@ -122,17 +122,17 @@ class Emitter:
         return self.ir.urem(a, i64(b) if isinstance(b, int) else b)
 
     def share(
-        self, total: ir.Value, thread: ir.Value, threads: ir.Value
+        self, total: ir.Value, thread: ir.Value, threads: ir.Value, rows: Dim | None = None
     ) -> tuple[ir.Value, ir.Value]:
         """The thread's part [low, high) of `total` tasks: those of its rows, where it has some."""
-        if self.rows is not None:
-            count = self.dim(self.rows)
-            each = self.div(total, count)
-            first, last = (self.mul(thread, count), self.mul(self.add(thread, 1), count))
-            return self.mul(self.div(first, threads), each), self.mul(self.div(last, threads), each)
-        low = self.div(self.mul(total, thread), threads)
-        high = self.div(self.mul(total, self.add(thread, 1)), threads)
-        return low, high
+        rows = self.rows if rows is None else rows
+        count = total if rows is None else self.dim(rows)
+        low = self.div(self.mul(count, thread), threads)
+        high = self.div(self.mul(count, self.add(thread, 1)), threads)
+        if rows is None:
+            return low, high
+        each = self.div(total, count)
+        return self.mul(low, each), self.mul(high, each)
 
     @contextmanager
     def loop(

@@ -65,12 +65,12 @@ class Kernels:
         assert isinstance(graph, Graph)
         inputs, results = graph.inputs(), list(graph.outputs)
         count = len(inputs) + len(results)
-        signature = ir.FunctionType(
+        type_ = ir.FunctionType(
             ir.VoidType(), [I64, I64, PTR] + [I64] * len(self.symbols) + [PTR] * count
         )
         # Nodes of a loop's body may have the names of nodes around it.
         name = self.module.get_unique_name(node.name)
-        function = ir.Function(self.module, signature, name)
+        function = ir.Function(self.module, type_, name)
         function.linkage = "internal"
         function.attributes.add("noinline")
         thread, threads, scratch, *rest = function.args
@@ -156,11 +156,11 @@ def signature(graph: Graph, node: Node) -> str:
 
 def _multiplies_constant(graph: Graph, node: Node, constants: Collection[Node]) -> bool:
     """Whether a kernel is a product with a constant of the loop that it is in."""
+    if not constants or node.attrs["kind"] != "contraction":
+        return False
     body = node.attrs["body"]
     assert isinstance(body, Graph)
-    contraction = next((n for n in body.nodes() if n.op in CONTRACTIONS), None)
-    if contraction is None:
-        return False
+    contraction = next(n for n in body.nodes() if n.op in CONTRACTIONS)
     given = dict(zip(body.inputs(), graph.operands(node), strict=True))
     return given.get(body.operands(contraction)[1]) in constants
 

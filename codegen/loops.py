@@ -88,26 +88,18 @@ def emit_loop(e: Emitter, body: Body, thread: Value, threads: Value) -> None:
     if not full:
         with e.ir.if_then(e.ir.icmp_unsigned("==", thread, i64(0))):
             write(Point(e, body, [], None))
-    elif _is_flat(body, full):
+    elif (flat := _is_flat(body, full)) or (e.rows is not None and len(full) == 1):
         # Shares are multiples of a cache line, so that no two threads write to one, or rows.
         unit = 64 if e.rows is None else 1
         total = e.dim(product(full))
         low, high = e.share(e.div(e.add(total, unit - 1), unit), thread, threads)
         span = (e.mul(low, unit), e.minimum(e.mul(high, unit), total))
 
-        def visit_flat(index: Value, valid: int, carried: list[Value]) -> list[Value]:
-            write(Point(e, body, [index], valid, flat=True))
+        def visit_line(index: Value, valid: int, carried: list[Value]) -> list[Value]:
+            write(Point(e, body, [index], valid, flat=flat))
             return carried
 
-        each_vector(e, product(full), visit_flat, span=span)
-    elif e.rows is not None and len(full) == 1:
-        span = e.share(e.dim(full[0]), thread, threads)
-
-        def visit_one(index: Value, valid: int, carried: list[Value]) -> list[Value]:
-            write(Point(e, body, [index], valid))
-            return carried
-
-        each_vector(e, full[0], visit_one, span=span)
+        each_vector(e, product(full), visit_line, span=span)
     else:
         low, high = e.share(e.dim(product(full[:-1])), thread, threads)
         with counting(e, low, high, full[:-1]) as (_, outer):

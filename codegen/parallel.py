@@ -18,8 +18,8 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from llvmlite.binding import ffi
 
-# Characters of text that are worth a part.
-PART_CHARACTERS = 150_000
+# Instructions that are worth a part.
+PART_INSTRUCTIONS = 2_000
 
 
 def compile_module(
@@ -47,10 +47,12 @@ def compile_module(
 
 def split(module: ir.Module, most: int) -> list[str]:
     """A module's text in up to so many parts of about the same size, each of whole functions."""
-    defined = {f.name: str(f) for f in module.functions if f.blocks}
-    parts = min(most, sum(map(len, defined.values())) // PART_CHARACTERS)
+    functions = [f for f in module.functions if f.blocks]
+    size = sum(len(block.instructions) for f in functions for block in f.blocks)
+    parts = min(most, size // PART_INSTRUCTIONS)
     if parts <= 1:
         return [str(module)]
+    defined = {f.name: str(f) for f in functions}
     shares: list[dict[str, str]] = [{} for _ in range(parts)]
     sizes = [0] * parts
     for name in sorted(defined, key=lambda name: (-len(defined[name]), name)):

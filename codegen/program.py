@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import KERNELS
-from graphc.ir.place import Place, arena_size, body_arena, place_of
+from graphc.ir.place import Place, arena_size, body_arenas, place_of
 from graphc.ir.scan import parts, stacked
 from graphc.ir.types import Dim, Size, TensorType, evaluate, product
 
@@ -137,6 +137,14 @@ def _scheduled(graph: Graph) -> list[Node]:
     return [n for n in graph.nodes() if n.op in KERNELS]
 
 
+def _all_body_arenas(graph: Graph) -> dict[Node, tuple[Dim, ...]]:
+    """Where the bodies of scans, and of scans in these, have their values."""
+    starts = body_arenas(graph)
+    for scan in list(starts):
+        starts |= _all_body_arenas(scan.attrs["body"])
+    return starts
+
+
 def _shares_little(node: Node) -> bool:
     """Whether there may be fewer shares than threads: a loop's rows, or blocks of columns."""
     if node.op == "scan":
@@ -157,6 +165,7 @@ class Worker:
     ) -> None:  # fmt: skip
         self.graph, self.program, self.target = graph, program, target
         self.barrier, self.functions = barrier, functions
+        self.body_arenas = _all_body_arenas(graph)
 
     def emit(self) -> ir.Function:
         """The function, made with those that it calls."""
@@ -250,7 +259,7 @@ class Worker:
             items = {i.attrs["index"]: i for i in graph.users(node)}
             results = [address(items[at]) for at in range(len(items))]
             if node.op == "scan":
-                inner = e.address(arena, "u8", self._sum(body_arena(graph, node)))
+                inner = e.address(arena, "u8", self._sum(self.body_arenas[node]))
                 own, self.thread = self.thread, thread
                 self._scan(node, operands, results, inner)
                 self.thread = own
@@ -317,9 +326,8 @@ class Worker:
     ) -> None:
         """Copies a value, each thread its share, or the rows it owns."""
         e = self.e
-        e.rows = owned
-        low, high = e.share(e.mul(e.dim(type_.elements), type_.itemsize), self.thread, self.threads)
-        e.rows = None
+        size = e.mul(e.dim(type_.elements), type_.itemsize)
+        low, high = e.share(size, self.thread, self.threads, owned)
         ends = [e.address(base, "u8", low) for base in (target, source)]
         e.ir.call(
             e.declare("llvm.memcpy.p0.p0.i64", ir.VoidType(), PTR, PTR, I64, I1),

@@ -85,23 +85,24 @@ def own_arena(graph: Graph) -> tuple[Dim, ...]:
 def arena_size(graph: Graph) -> tuple[Dim, ...]:
     """Bytes of the arena that a planned graph needs with its scans' bodies, as a sum of terms."""
     total: dict[tuple[str, ...], int] = {}
-    for scan in (n for n in graph.nx if n.op == "scan"):
-        for symbols, size in map(split, _sum(body_arena(graph, scan), arena_size(_body(scan)))):
-            total[symbols] = max(total.get(symbols, 0), size)
-    for symbols, size in map(split, own_arena(graph)):
+    ends = [_sum(start, arena_size(_body(scan))) for scan, start in body_arenas(graph).items()]
+    for symbols, size in (split(term) for terms in (own_arena(graph), *ends) for term in terms):
         total[symbols] = max(total.get(symbols, 0), size)
     return tuple(Size(key, size) if key else size for key, size in sorted(total.items()))
 
 
-def body_arena(graph: Graph, scan: Node) -> tuple[Dim, ...]:
-    """Where in the arena the values of a scan's body begin: behind the graph's own, and those of
+def body_arenas(graph: Graph) -> dict[Node, tuple[Dim, ...]]:
+    """Where in the arena the values of each scan's body begin: behind the graph's own, and those of
     scans before it in its phase, which may run at the same time."""
-    before = [
-        arena_size(_body(n))
-        for n in graph.nx
-        if n.op == "scan" and n.attrs["phase"] == scan.attrs["phase"] and n.index < scan.index
-    ]
-    return _sum(own_arena(graph), *before)
+    scans = sorted((n for n in graph.nx if n.op == "scan"), key=lambda n: n.index)
+    own = own_arena(graph) if scans else ()
+    starts: dict[Node, tuple[Dim, ...]] = {}
+    following: dict[object, tuple[Dim, ...]] = {}  # by phase
+    for scan in scans:
+        phase = scan.attrs["phase"]
+        starts[scan] = following.get(phase, own)
+        following[phase] = _sum(starts[scan], arena_size(_body(scan)))
+    return starts
 
 
 def _body(scan: Node) -> Graph:

@@ -38,14 +38,14 @@ def test_parts(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("GRAPHC_CACHE", "off")
     whole = run()
-    monkeypatch.setattr(parallel, "PART_CHARACTERS", 1)
+    monkeypatch.setattr(parallel, "PART_INSTRUCTIONS", 1)
     monkeypatch.setattr(config, "num_threads", lambda: parts)
     for name, value in run().items():
         assert value.tobytes() == whole[name].tobytes()
 
 
 def test_every_function_is_in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "PART_CHARACTERS", 1)
+    monkeypatch.setattr(parallel, "PART_INSTRUCTIONS", 1)
     module = generate(Native(net()).program.graph, detect()).module
     texts = parallel.split(module, 3)
     for function in (f for f in module.functions if f.blocks):

@@ -10,7 +10,7 @@ from loops import example_loop, gated, loop, matmul
 from native import Native
 
 from graphc.ir.graph import Graph, Node
-from graphc.ir.place import arena_bytes, arena_size, body_arena, place_of
+from graphc.ir.place import arena_bytes, arena_size, body_arenas, place_of
 from graphc.ir.types import evaluate
 from graphc.passes.shapes import Builder
 
@@ -116,10 +116,11 @@ def test_loops_of_one_phase_run_at_the_same_time() -> None:
     first, second = scans(planned)
     assert first.attrs["phase"] == second.attrs["phase"]
     inner = arena_size(first.attrs["body"])
-    assert inner and body_arena(planned, first) != body_arena(planned, second)
+    begins = body_arenas(planned)
+    assert inner and begins[first] != begins[second]
     for rows in (1, 6):
         known = {"batch": rows}
-        starts = [sum(evaluate(t, known) for t in body_arena(planned, s)) for s in (first, second)]
+        starts = [sum(evaluate(t, known) for t in begins[s]) for s in (first, second)]
         needed = sum(evaluate(term, known) for term in inner)
         assert starts[1] - starts[0] >= needed
         assert arena_bytes(planned, known) >= starts[1] + needed
