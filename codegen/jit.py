@@ -15,8 +15,9 @@ import numpy as np
 from graphc.ir.graph import Graph
 
 from . import objects
+from .interface import BATCH, Program, describe
 from .parallel import compile_module, joined, optimise, parted
-from .program import BATCH, ENTRY, Program, describe, generate
+from .program import ENTRY, generate
 from .target import Target
 
 _names = itertools.count()

@@ -9,9 +9,9 @@ import numpy as np
 from llvmlite import ir
 
 from .builder import I1, I64, PTR, Emitter, i64
+from .interface import Program
 from .jit import NativeCode, aligned_bytes, load
 from .profile import emit_clock
-from .program import Program
 from .target import Target
 from .threads import ARGUMENTS, PARAMETERS, THREADS, emit_entry, emit_wait, word
 

@@ -16,8 +16,10 @@ from graphc.ir.place import Place, round_up
 from graphc.ir.types import TensorType
 
 from .builder import I32, I64, PTR, Emitter, i64
-from .program import Program, Worker, generate
+from .interface import Program
+from .program import generate
 from .target import Target
+from .worker import Worker
 
 COUNTERS = "profile/nanoseconds"
 

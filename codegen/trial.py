@@ -15,7 +15,8 @@ from graphc.ir.place import Place, round_up
 from graphc.ir.types import DTYPES, Size, TensorType, evaluate
 
 from . import jit
-from .program import BATCH, generate
+from .interface import BATCH
+from .program import generate
 from .target import Target
 
 # Rounds in which plans take turns, and the seconds of a turn.

@@ -17,8 +17,8 @@ from . import config
 from .codegen import objects, trial
 from .codegen.alternatives import alternatives
 from .codegen.blocking import contraction_scratch, plan_contraction
+from .codegen.interface import BATCH
 from .codegen.kernels import signature
-from .codegen.program import BATCH
 from .codegen.target import Target, cpu_model
 from .codegen.values import Body
 from .costs import kernel_flops, kernels

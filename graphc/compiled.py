@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import losses, optimizers
-from .codegen.program import BATCH
+from .codegen.interface import BATCH
 from .compiler import Executable, compile_trace
 from .data import (
     Data,

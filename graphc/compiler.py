@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from graphc.codegen import jit
-from graphc.codegen.program import BATCH, Program, sized
+from graphc.codegen.interface import BATCH, Program
+from graphc.codegen.program import sized
 from graphc.codegen.target import Target, current
 from graphc.ir.graph import Graph
 from graphc.ir.types import DTYPES, Size, evaluate

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .codegen.program import BATCH
+from .codegen.interface import BATCH
 from .compiler import Executable
 from .data import Data
 from .ir.types import Size, evaluate

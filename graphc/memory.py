@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import index
 
 from . import config
-from .codegen.program import BATCH, Program
+from .codegen.interface import BATCH, Program
 from .compiler import PLANS, Training, plan
 from .trace import Trace
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from . import config, stages
 from .codegen import jit
+from .codegen.interface import BATCH
 from .codegen.peak import peak_flops
 from .codegen.profile import COUNTERS, generate_profiled, measured
-from .codegen.program import BATCH
 from .codegen.target import current
 from .compiler import Executable, Training, build, tuned
 from .costs import kernel_bytes, kernel_flops, kernels

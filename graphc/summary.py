@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from .codegen.program import BATCH
+from .codegen.interface import BATCH
 from .costs import layer_flops, scaled
 from .errors import unknown_name
 from .inspect.layer_graph import arguments, ordered_calls

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from graphc import config, layers, models, utils
-from graphc.codegen.program import Program
+from graphc.codegen.interface import Program
 from graphc.compiler import PLANS, Executable, plan
 
 Array = np.ndarray

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from graphc.codegen.program import BATCH
+from graphc.codegen.interface import BATCH
 from graphc.compiler import compile_trace
 from graphc.errors import unknown_name
 from graphc.ir.graph import Graph, GraphError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphc.codegen.program import BATCH
+from graphc.codegen.interface import BATCH
 from graphc.compiler import Executable
 from graphc.costs import kernels
 from graphc.ir.graph import Graph, Node

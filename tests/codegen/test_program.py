@@ -15,7 +15,7 @@ from native import Native, check_against_interpreter, steps_in_interpreter, targ
 from random_graphs import Choice, random_graph
 
 from graphc import compiler
-from graphc.codegen import program
+from graphc.codegen import worker
 from graphc.codegen.elementwise import Unsupported
 from graphc.codegen.program import generate
 from graphc.codegen.target import Target, detect
@@ -85,7 +85,7 @@ def test_steps_spread_over_functions(
 
     whole, text = run()
     monkeypatch.setenv("GRAPHC_CACHE", "off")
-    monkeypatch.setattr(program, "CALLS", calls)
+    monkeypatch.setattr(worker, "CALLS", calls)
     parts, split = run()
     scheduled = [n for n in stages(TRAINING)["memory"].nodes() if n.op == "fused"]
     assert text.count('@"worker.') == 2  # a definition and a call
@@ -232,8 +232,8 @@ def test_functions_stay_small() -> None:
     module = generate(planned, detect()).module
     sizes = {f.name: sum(len(b.instructions) for b in f.blocks) for f in module.functions}
     parts = [size for name, size in sizes.items() if name.startswith("worker.")]
-    assert len(parts) == -(-150 // program.CALLS)
-    assert max(parts) < 15 * program.CALLS
+    assert len(parts) == -(-150 // worker.CALLS)
+    assert max(parts) < 15 * worker.CALLS
     assert sizes["worker"] < 10 * len(parts) + 20
 
 
@@ -270,11 +270,11 @@ def test_calls_from_several_python_threads() -> None:
     def work(program: Native) -> None:
         found.append(program.run(feeds, {"batch": 8}, steps=8, rows=64, threads=2))
 
-    workers = [threading.Thread(target=work, args=(other,)) for other in others]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    running = [threading.Thread(target=work, args=(other,)) for other in others]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
     assert len(found) == 3
     for results in found:
         for name, value in expected.items():

@@ -10,7 +10,7 @@ import pytest
 from graphs import BATCH, trace_of
 
 from graphc import compiler, config
-from graphc.codegen.program import streams
+from graphc.codegen.interface import streams
 from graphc.codegen.target import Target, detect, known_targets
 from graphc.ir.graph import Graph
 from graphc.ir.interpret import interpret

@@ -1,0 +1,58 @@
+"""What a caller must know to run a program: its arguments, its symbols, its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from llvmlite import ir
+
+from graphc.ir.graph import Graph
+from graphc.ir.place import arena_size
+from graphc.ir.types import Dim, Size, TensorType, evaluate
+
+BATCH = "batch"
+PARAMETER_NAMES = ("threads", "steps", "rows", "batch")
+
+
+@dataclass
+class Program:
+    """The module and what a caller must know to run it.
+
+    Attributes:
+        arguments: names of the inputs and outputs, in the order of `arguments`; the arena is last.
+        symbols: symbolic dimensions other than batch, in the order of `parameters`.
+        arena: bytes of the arena that buffers take, a sum of terms.
+        scratch: bytes of the arena that each thread takes besides.
+        functions: the name of each kernel's function; kernels that are alike share one.
+        kept: of these functions, those that keep something in a loop, and how far below a thread's
+            scratch memory.
+        kept_bytes: what a thread keeps, all in all: a part of `scratch`.
+    """
+
+    module: ir.Module
+    arguments: list[str]
+    symbols: list[str]
+    arena: tuple[Dim, ...]
+    scratch: int
+    functions: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
+    kept_bytes: int = 0
+
+    def arena_bytes(self, threads: int, sizes: Mapping[str, int]) -> int:
+        """Bytes of the arena, threads' memory included, for the symbols' values."""
+        return sum(evaluate(term, sizes) for term in self.arena) + self.scratch * threads + 64
+
+
+def streams(type_: TensorType) -> bool:
+    """Whether an argument of this type has a row for each row of the batch."""
+    return type_.rank > 0 and type_.shape[0] == Size((BATCH,))
+
+
+def describe(graph: Graph) -> Program:
+    """The program of a planned graph, its module empty."""
+    state = {n.name for n in graph.inputs()}
+    outputs = [name for name in graph.outputs if name not in state]
+    arguments = [n.name for n in graph.inputs()] + outputs
+    symbols = [s for s in graph.symbols() if s != BATCH]
+    return Program(ir.Module(graph.name), arguments, symbols, arena_size(graph), 0)
