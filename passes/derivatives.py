@@ -80,6 +80,25 @@ def _extremum(dy: Term, y: Term, x: Term) -> list[Term]:
     return [(_spread(dy, x, y) / count).where(chosen)]
 
 
+def _one_of_two(
+    dy: Term, y: Term, a: Term, b: Term, beyond: Callable[[str, Term, Term], Term]
+) -> list[Term]:
+    """Ties go to b, but to a constant where there is one: at 0, ReLU has the derivative 0.
+
+    a > b exactly where max(a, b) > b, and y is the value more likely to be kept anyway.
+    """
+    if _is_constant(a) and not _is_constant(b):
+        return _one_of_two(dy, y, b, a, beyond)[::-1]
+    return [dy.where(beyond("less", y, b)), dy.where(beyond("less_equal", b, a))]
+
+
+def _is_constant(x: Term) -> bool:
+    node = x.node
+    while node.op == "broadcast":
+        (node,) = x.builder.graph.operands(node)
+    return node.op == "const"
+
+
 def _first_extremum(dy: Term, y: Term, x: Term) -> list[Term]:
     axes: tuple[int, ...] = y.node.attrs["axes"]
     shape = x.type.shape
@@ -211,9 +230,8 @@ DERIVATIVES: dict[str, Callable[..., Sequence[Term | None]] | None] = {
     "sub": lambda dy, y, a, b: [dy, -dy],
     "mul": lambda dy, y, a, b: [dy * b, dy * a],
     "div": lambda dy, y, a, b: [dy / b, -(dy * y / b)],
-    # a > b exactly where max(a, b) > b, and y is the value more likely to be kept anyway.
-    "maximum": lambda dy, y, a, b: [dy.where(b.op("less", y)), dy.where(a.op("less_equal", b))],
-    "minimum": lambda dy, y, a, b: [dy.where(y.op("less", b)), dy.where(b.op("less_equal", a))],
+    "maximum": lambda dy, y, a, b: _one_of_two(dy, y, a, b, lambda op, x, other: other.op(op, x)),
+    "minimum": lambda dy, y, a, b: _one_of_two(dy, y, a, b, lambda op, x, other: x.op(op, other)),
     "power": lambda dy, y, a, b: [
         dy * b * a.op("power", b - 1.0),
         # 0**b has no derivative in b through log(0); JAX gives 0 there as well.

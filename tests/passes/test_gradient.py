@@ -255,6 +255,19 @@ def test_ties_of_two_go_to_one_of_them() -> None:
     assert slopes(lambda b, x: b.node("maximum", x, b.full(0.0, x.tensor)), zero) == [[0, 0]]
 
 
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_ties_go_to_a_constant(name: str) -> None:
+    """Wherever it stands, for the two may be exchanged: ReLU has the derivative 0 at 0."""
+    side = 1.0 if name == "maximum" else -1.0
+    for swapped in (False, True):
+
+        def clipped(b: Builder, x: Node, swapped: bool = swapped) -> Node:
+            pair = (x, b.full(0.0, x.tensor))
+            return b.node(name, *(pair[::-1] if swapped else pair))
+
+        assert slopes(clipped, [-side, 0.0, -0.0, side]) == [[0, 0, 0, 1]]
+
+
 @pytest.mark.parametrize(("name", "best"), [("reduce_max", 3), ("reduce_min", 1)])
 def test_ties_of_a_reduction_are_shared(name: str, best: float) -> None:
     def extremum(b: Builder, x: Node) -> Node:
