@@ -62,9 +62,13 @@ class Emitter:
         target: the CPU.
         symbols: the values (i64) of symbolic dimensions.
         rows: the dimension whose rows a thread has some of, if work is to be shared so.
+        first_strip: where a kernel adds to what it wrote for earlier rows: 1 if there were none.
+        first_row: of the batch, that the kernel's row 0 is; None for the batch's own.
     """
 
     rows: Dim | None = None
+    first_strip: ir.Value | None = None
+    first_row: ir.Value | None = None
 
     def __init__(self, function: ir.Function, target: Target, symbols: dict[str, ir.Value]) -> None:
         self.function = function

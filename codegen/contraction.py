@@ -9,6 +9,8 @@ element by element broadcast. Every element of C is summed over K in order, what
 the number of threads. When the chunk's products are done, the epilogue goes over it row by row,
 while it is in cache.
 
+A gradient in parts that sums strips of a batch is one product, added to what was there.
+
 In a loop whose threads own rows, a thread's share are its rows, across all groups; and a B that is
 the loop's constant stays packed from step to step, in memory of the thread's own.
 
@@ -95,6 +97,8 @@ class _Emitter:
         self.e, self.epilogue = e, Epilogue(e, body, node)
         self.plan = plan = plan_contraction(body, node, e.target)
         self.product = p = plan.product
+        if e.first_strip is not None:
+            self.product = p = replace(p, count=1, parts=False)
         a, b = (body.access(o).leaf for o in body.operands[node])
         self.a = self.a_start = body.pointers[a]
         self.b = body.pointers[b]
@@ -335,4 +339,15 @@ class _Emitter:
         outer = self.epilogue.outer(e.add(self.base_row, row))
         for v, valid in enumerate(panel.valids):
             sums = e.load(e.address(base, "f32", i64(v * self.lanes)), "f32", self.lanes)
-            self.epilogue.finish(outer, e.add(panel.column, v * self.lanes), sums, valid)
+            column = e.add(panel.column, v * self.lanes)
+            if e.first_strip is not None:
+                sums = self._with_earlier(sums, row, column, valid)
+            self.epilogue.finish(outer, column, sums, valid)
+
+    def _with_earlier(self, sums: Value, row: Value, column: Value, valid: int) -> Value:
+        """The sums, and those of the strips before this one."""
+        e = self.e
+        (result,) = self.epilogue.body.results.values()
+        place = e.address(result, "f32", e.add(e.mul(row, self.product.n), column))
+        total = e.ir.fadd(e.load(place, "f32", valid), sums)
+        return e.ir.select(e.ir.icmp_signed("==", e.first_strip, i64(1)), sums, total)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from llvmlite import ir
 
 from graphc.ir.graph import Graph
-from graphc.ir.place import arena_size
-from graphc.ir.types import Dim, Size, TensorType, evaluate
+from graphc.ir.place import arena_size, strip_memory
+from graphc.ir.types import BATCH, Dim, Size, TensorType, evaluate
 
-BATCH = "batch"
+# The most rows of a batch that all threads go through a strip with together.
+FEW_ROWS = 15
 PARAMETER_NAMES = ("threads", "steps", "rows", "batch")
 
 
@@ -23,6 +24,7 @@ class Program:
         arguments: names of the inputs and outputs, in the order of `arguments`; the arena is last.
         symbols: symbolic dimensions other than batch, in the order of `parameters`.
         arena: bytes of the arena that buffers take, a sum of terms.
+        strips: bytes of it for strips: each thread's own, and those a row of a batch of a few rows.
         scratch: bytes of the arena that each thread takes besides.
         functions: the name of each kernel's function; kernels that are alike share one.
         kept: of these functions, those that keep something in a loop, and how far below a thread's
@@ -34,14 +36,18 @@ class Program:
     arguments: list[str]
     symbols: list[str]
     arena: tuple[Dim, ...]
-    scratch: int
+    strips: tuple[int, int] = (0, 0)
+    scratch: int = 0
     functions: dict[str, str] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
     kept_bytes: int = 0
 
     def arena_bytes(self, threads: int, sizes: Mapping[str, int]) -> int:
         """Bytes of the arena, threads' memory included, for the symbols' values."""
-        return sum(evaluate(term, sizes) for term in self.arena) + self.scratch * threads + 64
+        arena = sum(evaluate(term, sizes) for term in self.arena)
+        own, shared = self.strips
+        strips = max(own * threads, shared * min(sizes[BATCH], FEW_ROWS))
+        return arena + self.scratch * threads + strips + 64
 
 
 def streams(type_: TensorType) -> bool:
@@ -55,4 +61,6 @@ def describe(graph: Graph) -> Program:
     outputs = [name for name in graph.outputs if name not in state]
     arguments = [n.name for n in graph.inputs()] + outputs
     symbols = [s for s in graph.symbols() if s != BATCH]
-    return Program(ir.Module(graph.name), arguments, symbols, arena_size(graph), 0)
+    return Program(
+        ir.Module(graph.name), arguments, symbols, arena_size(graph), strip_memory(graph)
+    )

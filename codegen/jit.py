@@ -13,9 +13,10 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from graphc.ir.graph import Graph
+from graphc.ir.types import BATCH
 
 from . import objects
-from .interface import BATCH, Program, describe
+from .interface import Program, describe
 from .parallel import compile_module, joined, optimise, parted
 from .program import ENTRY, generate
 from .target import Target

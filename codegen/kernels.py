@@ -9,7 +9,7 @@ from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import ANNOTATIONS, CONTRACTIONS
-from graphc.ir.place import round_up
+from graphc.ir.place import round_up, strip_arguments
 from graphc.ir.text import to_text
 
 from .blocking import contraction_scratch, kept_bytes, plan_contraction
@@ -50,6 +50,8 @@ class Kernels:
     ) -> ir.Function:
         """kernel(thread, threads, scratch, symbols ..., operands ..., results ...).
 
+        One of a strip has more: those of `strip_arguments`.
+
         Args:
             constants: of the loop that the graph is the body of.
             place: the node's among the body's; kernels at one place share what they keep.
@@ -66,7 +68,11 @@ class Kernels:
         inputs, results = graph.inputs(), list(graph.outputs)
         count = len(inputs) + len(results)
         type_ = ir.FunctionType(
-            ir.VoidType(), [I64, I64, PTR] + [I64] * len(self.symbols) + [PTR] * count
+            ir.VoidType(),
+            [I64, I64, PTR]
+            + [I64] * len(self.symbols)
+            + [PTR] * count
+            + [I64] * len(strip_arguments(node)),
         )
         # Nodes of a loop's body may have the names of nodes around it.
         name = self.module.get_unique_name(node.name)
@@ -75,12 +81,14 @@ class Kernels:
         function.attributes.add("noinline")
         thread, threads, scratch, *rest = function.args
         symbols = dict(zip(self.symbols, rest, strict=False))
-        pointers = rest[len(self.symbols) :]
+        pointers = rest[len(self.symbols) : len(self.symbols) + count]
         for at, pointer in enumerate(pointers):
             if at not in aliased:
                 pointer.add_attribute("noalias")
         e = Emitter(function, self.target, symbols)
         e.rows = node.attrs.get("owned")
+        more = dict(zip(strip_arguments(node), rest[len(self.symbols) + count :], strict=True))
+        e.first_strip, e.first_row = more.get("first"), more.get("row")
         body = Body(
             graph,
             dict(zip(inputs, pointers, strict=False)),
@@ -151,7 +159,8 @@ def _named(node: Node) -> Iterator[None]:
 def signature(graph: Graph, node: Node) -> str:
     """All that the code of a fused node's kernel depends on, but for what a loop keeps."""
     aliased = _aliased(graph, node)
-    return f"{node.attrs['kind']} {node.attrs.get('owned')} {aliased} {_canonical(node)}"
+    how = [node.attrs["kind"], node.attrs.get("owned"), strip_arguments(node)]
+    return f"{' '.join(map(str, how))} {aliased} {_canonical(node)}"
 
 
 def _multiplies_constant(graph: Graph, node: Node, constants: Collection[Node]) -> bool:

@@ -89,7 +89,7 @@ def _load(target: Target, body: Body) -> NativeCode:
     e.ir.store(took, e.address(times, "i64", e.mul(thread, 8)))
     e.ir.ret_void()
     emit_entry(module, target, "graphc_run", worker, emit_wait(module, target))
-    return load(Program(module, [], [], (), 0), target)
+    return load(Program(module, [], [], ()), target)
 
 
 def _emit_multiply_adds(

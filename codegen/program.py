@@ -15,8 +15,9 @@ from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.scan import parts
+from graphc.ir.types import BATCH
 
-from .interface import BATCH, Program, describe
+from .interface import Program, describe
 from .kernels import Kernels, Memory
 from .target import Target
 from .threads import emit_barrier, emit_entry, emit_wait

@@ -12,10 +12,9 @@ import numpy as np
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import CONTRACTIONS
 from graphc.ir.place import Place, round_up
-from graphc.ir.types import DTYPES, Size, TensorType, evaluate
+from graphc.ir.types import BATCH, DTYPES, Size, TensorType, evaluate
 
 from . import jit
-from .interface import BATCH
 from .program import generate
 from .target import Target
 

@@ -13,6 +13,7 @@ import numpy as np
 from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
+from graphc.ir.place import row_bytes
 from graphc.ir.types import Dim, Shape, product
 
 from .builder import I1, I32, I64, SCALARS, Emitter, i64, memory_type, splat, zeros
@@ -200,6 +201,9 @@ class Point:
             for o in self.body.operands[node]
         )
         element = self._linear(squeezed(node), index)
+        if self.e.first_row is not None and row_bytes(node):
+            before = self.e.mul(self.e.first_row, row_bytes(node) // node.tensor.itemsize)
+            element = self.e.ir.add(element, self.e.spread(before, self.lanes))
         return philox_uniform(self.e, seed, node.attrs["stream"], step, element)
 
     def _gather(self, node: Node, index: Sequence[Index]) -> Value:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
+from functools import partial
+from itertools import groupby, pairwise
+from typing import TypeAlias
 
 from llvmlite import ir
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import KERNELS
-from graphc.ir.place import Place, body_arenas, place_of
+from graphc.ir.place import (
+    body_arenas,
+    parts_summed,
+    place_of,
+    row_bytes,
+    strip_arguments,
+    strip_of,
+)
 from graphc.ir.scan import parts, stacked
-from graphc.ir.types import Dim, Size, TensorType, product
+from graphc.ir.types import BATCH, Dim, Size, TensorType, product
 
 from .builder import I1, I64, PTR, Emitter, i64
-from .interface import BATCH, PARAMETER_NAMES, Program, streams
+from .interface import FEW_ROWS, PARAMETER_NAMES, Program, streams
 from .target import Target
 from .threads import ARGUMENTS, PARAMETERS, THREADS, word
+
+# Gives a value's address.
+Address: TypeAlias = Callable[[Node], ir.Value]
 
 # Kernels that one of a worker's functions calls.
 CALLS = 64
@@ -43,11 +55,24 @@ def _shares_little(node: Node) -> bool:
     return node.attrs["kind"] == "columns" and "owned" not in node.attrs
 
 
+def _cut(nodes: list[Node]) -> list[tuple[list[Node], Node | None]]:
+    """Kernels by the function that calls them, and which is the first of the next one."""
+    starts = range(0, len(nodes), CALLS)
+    return [(nodes[at : at + CALLS], next(iter(nodes[at + CALLS :]), None)) for at in starts]
+
+
+def _ends(graph: Graph, node: Node, address: Address) -> tuple[list[ir.Value], list[ir.Value]]:
+    """Where a kernel's or a scan's operands and results are."""
+    items = sorted(graph.users(node), key=lambda item: item.attrs["index"])
+    return [address(o) for o in graph.operands(node)], [address(item) for item in items]
+
+
 class Worker:
     """worker(control, thread): the steps, each a run through the kernels.
 
     A step's calls are spread over functions of a few dozen: LLVM's register allocator takes a time
-    that grows faster than the function it works on.
+    that grows faster than the function it works on. Kernels of a strip have functions of their own,
+    which are called for a few rows at a time.
     """
 
     def __init__(
@@ -60,16 +85,18 @@ class Worker:
 
     def emit(self) -> ir.Function:
         """The function, made with those that it calls."""
-        nodes = _scheduled(self.graph)
-        parts = [
-            self._part(number, nodes[at : at + CALLS], nodes[at + CALLS : at + CALLS + 1])
-            for number, at in enumerate(range(0, len(nodes), CALLS))
-        ]
+        calls: list[ir.Function] = []
+        for number, nodes in groupby(_scheduled(self.graph), strip_of):
+            cut = _cut(list(nodes))
+            if number:
+                calls.append(self._strip(number, cut))
+            else:
+                calls += [self._part(len(calls) + at, *some) for at, some in enumerate(cut)]
         function = self._function("worker", PTR, I64)
         control, thread = function.args
         with self.e.loop(i64(0), self._parameters(control)[1], 1) as (step, _, _):
-            for part in parts:
-                self.e.ir.call(part, [control, thread, step])
+            for each in calls:
+                self.e.ir.call(each, [control, thread, step])
         self.e.ir.ret_void()
         return function
 
@@ -91,34 +118,56 @@ class Worker:
         """An address in the control block."""
         return self.e.ir.inttoptr(self.e.ir.load(word(self.e, control, at), typ=I64), PTR)
 
-    def _part(self, number: int, nodes: list[Node], after: list[Node]) -> ir.Function:
-        """worker.N(control, thread, step): some of a step's kernels, `after` behind them."""
-        function = self._function(f"worker.{number}", PTR, I64, I64)
-        self.control, self.thread, step = function.args
+    def _enter(self, name: str, *arguments: ir.Type) -> tuple[ir.Function, ir.Value]:
+        """name(control, thread, step, ...): a function that knows a step's rows and memory.
+
+        Returns:
+            The function, and the step's first row.
+        """
+        function = self._function(name, PTR, I64, I64, *arguments)
+        self.control, self.thread, self.step = function.args[:3]
         e, program = self.e, self.program
         _, _, rows, batch_size, *others = self._parameters(self.control)
         # The threads that were started may be fewer than were asked for.
         self.threads = e.ir.load(word(e, self.control, THREADS), typ=I64)
         self.bases = _Bases(e, self._shared(self.control, ARGUMENTS), [*program.arguments, ""])
-        row = e.mul(step, batch_size)
+        row = e.mul(self.step, batch_size)
         e.symbols = dict(zip(program.symbols, others, strict=True))
         e.symbols[BATCH] = e.minimum(batch_size, e.sub(rows, row))
         # Offsets are those of a whole batch, also in the last step, which needs no more.
         self.sizes = {**e.symbols, BATCH: batch_size}
-        arena = self.bases[""]
-        end = e.address(arena, "u8", self._sum(program.arena))
+        self.arena = self.bases[""]
+        end = e.address(self.arena, "u8", self._sum(program.arena))
         below = e.add(e.mul(self.thread, program.scratch), program.kept_bytes)
         self.scratch = e.address(end, "u8", below)
+        self.strips = e.address(end, "u8", e.mul(self.threads, program.scratch))
+        return function, row
+
+    def _part(self, number: int, nodes: list[Node], after: Node | None) -> ir.Function:
+        """worker.N(control, thread, step): some of a step's kernels, `after` behind them."""
+        function, row = self._enter(f"worker.{number}")
         self.begin()
-        self._run(self.graph, nodes, after, lambda name: self._argument(name, step, row), arena)
-        e.ir.ret_void()
+        self._run(self.graph, nodes, after, partial(self._argument, row), self.arena)
+        self.e.ir.ret_void()
         return function
 
+    def _places(self, argument: Callable[[str], ir.Value], arena: ir.Value) -> Address:
+        """Gives a value's address, made where it is used: thousands of them that live through all
+        of a large program take LLVM's register allocator minutes."""
+
+        def address(node: Node) -> ir.Value:
+            place = place_of(node.attrs)
+            if place.argument:
+                return argument(place.argument)
+            return self.e.address(arena, "u8", self._sum(place.offset))
+
+        return address
+
     def begin(self) -> None:
-        """For subclasses: a function with some of a step's kernels begins here."""
+        """For subclasses: some of a step's kernels begin here."""
 
     def _run(
-        self, graph: Graph, nodes: list[Node], after: list[Node],
+        self, graph: Graph, nodes: list[Node], after: Node | None,
         argument: Callable[[str], ir.Value], arena: ir.Value,
     ) -> None:  # fmt: skip
         """Some of a graph's kernels, phase by phase, with a barrier behind each.
@@ -128,39 +177,37 @@ class Worker:
 
         Args:
             after: the kernel behind them, if there is one.
-            argument: gives an argument's address, made where it is used: thousands of them that
-                live through all of a large program take LLVM's register allocator minutes.
+            argument: gives an argument's address.
         """
-        e = self.e
-        symbols = [e.symbols[s] for s in (BATCH, *self.program.symbols)]
-
-        def address(node: Node) -> ir.Value:
-            place: Place = place_of(node.attrs)
-            if place.argument:
-                return argument(place.argument)
-            return e.address(arena, "u8", self._sum(place.offset))
-
+        e, address = self.e, self._places(argument, arena)
         beside: Counter[object] = Counter()
-        for node, following in zip_longest(nodes, [*nodes[1:], *after]):
+        for node, following in pairwise([*nodes, after]):
+            assert node is not None
             thread = self.thread
             if _shares_little(node):
                 thread = self._turned(beside[node.attrs["phase"]])
                 beside[node.attrs["phase"]] += 1
-            operands = [address(o) for o in graph.operands(node)]
-            items = {i.attrs["index"]: i for i in graph.users(node)}
-            results = [address(items[at]) for at in range(len(items))]
             if node.op == "scan":
                 inner = e.address(arena, "u8", self._sum(self.body_arenas[node]))
                 own, self.thread = self.thread, thread
-                self._scan(node, operands, results, inner)
+                self._scan(node, *_ends(graph, node, address), inner)
                 self.thread = own
             else:
-                common = [thread, self.threads, self.scratch, *symbols]
-                e.ir.call(self.functions[node], [*common, *operands, *results])
-                self.done(node)
+                self._call(graph, node, address, thread, self.threads)
             last = following is None or following.attrs["phase"] != node.attrs["phase"]
             if last and not (node.op == "fused" and "owned" in node.attrs):
                 self._meet()
+
+    def _call(
+        self, graph: Graph, node: Node, address: Address, thread: ir.Value,
+        threads: ir.Value, *more: ir.Value,
+    ) -> None:  # fmt: skip
+        """Calls a kernel's function."""
+        symbols = [self.e.symbols[s] for s in (BATCH, *self.program.symbols)]
+        operands, results = _ends(graph, node, address)
+        common = [thread, threads, self.scratch, *symbols]
+        self.e.ir.call(self.functions[node], [*common, *operands, *results, *more])
+        self.done(node)
 
     def _turned(self, count: int) -> ir.Value:
         """The thread's number when counting begins with another one."""
@@ -210,7 +257,7 @@ class Worker:
                 name: e.address(base, type_.dtype, e.mul(at, e.dim(type_.elements)))
                 for name, base, type_ in moving
             }
-            self._run(body, _scheduled(body), [], (fixed | here).__getitem__, arena)
+            self._run(body, _scheduled(body), None, (fixed | here).__getitem__, arena)
 
     def _copy(
         self, source: ir.Value, target: ir.Value, type_: TensorType, owned: Dim | None
@@ -225,19 +272,115 @@ class Worker:
             [*ends, e.sub(high, low), ir.Constant(I1, 0)],
         )
 
-    def _sum(self, terms: tuple[Dim, ...]) -> ir.Value:
-        """A byte count's value."""
+    def _into(self, node: Node, first: ir.Value, part: ir.Value) -> ir.Value:
+        """How far into a value of the whole batch a strip's rows are, or its part of a sum."""
+        if each := row_bytes(node):
+            return self.e.mul(first, each)
+        if node.op == "item" and (count := parts_summed(self.graph.operands(node)[0])):
+            size = node.tensor.elements
+            assert isinstance(size, int)
+            return self.e.mul(part, size // count * node.tensor.itemsize)
+        return i64(0)
+
+    # Strips.
+
+    def _strip(self, number: int, cut: Sequence[tuple[list[Node], Node | None]]) -> ir.Function:
+        """strip.N(control, thread, step): the batch, a few rows at a time through all kernels.
+
+        A thread has parts of the batch: those of partial gradients where there are any, else parts
+        of as many rows as are taken at a time. A batch with less than a few rows goes through the
+        kernels as it does outside of strips.
+        """
+        kernels = [node for nodes, _ in cut for node in nodes]
+        sums, most = max(map(parts_summed, kernels)), kernels[0].attrs["strip_rows"]
+        functions = [self._strip_part(f"{number}.{at}", not sums, *p) for at, p in enumerate(cut)]
+        function, _ = self._enter(f"strip.{number}")
         e = self.e
+        batch = e.symbols[BATCH]
+
+        def through(first: ir.Value, rows: ir.Value, part: ir.Value, new: ir.Value) -> None:
+            for inner in functions:
+                where = [first, rows, i64(most), part, new, i64(0)]
+                e.ir.call(inner, [self.control, self.thread, self.step, *where])
+
+        def in_parts(count: ir.Value) -> None:
+            with e.loop(*e.share(count, self.thread, self.threads), 1) as (part, _, _):
+                low, high = e.share(batch, part, count)
+                # At least one turn: a sum over no rows is 0.
+                with e.loop(low, e.intrinsic("smax", high, e.add(low, 1)), most) as (at, _, _):
+                    rows = e.minimum(i64(most), e.sub(high, at))
+                    new = e.ir.zext(e.ir.icmp_signed("==", at, low), I64)
+                    through(at, rows, part, new)
+
+        if sums:
+            in_parts(i64(sums))
+        else:
+            few = e.ir.icmp_signed("<=", batch, i64(FEW_ROWS))
+            with e.ir.if_else(few) as (then, otherwise):
+                with then:
+                    for inner in functions:
+                        where = [i64(0), batch, batch, i64(0), i64(1), i64(1)]
+                        e.ir.call(inner, [self.control, self.thread, self.step, *where])
+                with otherwise:
+                    # As many for each thread.
+                    most_of_all = e.mul(self.threads, most)
+                    each = e.div(e.add(batch, e.sub(most_of_all, i64(1))), most_of_all)
+                    in_parts(e.mul(each, self.threads))
+        self.begin()
+        self._meet()
+        e.ir.ret_void()
+        return function
+
+    def _strip_part(
+        self, name: str, may_share: bool, nodes: list[Node], after: Node | None
+    ) -> ir.Function:
+        """strip.N.M(control, thread, step, first row, rows, rows of the strip's memory, part,
+        whether these are its first rows, whether threads share them): some of a strip's kernels.
+        """
+        function, row = self._enter(f"strip.{name}", *[I64] * 6)
+        first, rows, room, part, new, shared = function.args[3:]
+        e = self.e
+        e.symbols[BATCH] = rows
+        together = e.ir.icmp_signed("==", shared, i64(1))
+        thread = e.ir.select(together, self.thread, i64(0))
+        threads = e.ir.select(together, self.threads, i64(1))
+        own = e.mul(e.sub(self.thread, thread), self.program.strips[0])
+        memory = e.address(self.strips, "u8", own)
+        outside = self._places(partial(self._argument, e.add(row, first)), self.arena)
+
+        def address(node: Node) -> ir.Value:
+            place = place_of(node.attrs)
+            if place.in_strip:
+                return e.address(memory, "u8", self._sum(place.offset, room))
+            if place.argument:
+                return outside(node)
+            return e.address(outside(node), "u8", self._into(node, first, part))
+
+        self.begin()
+        for node, following in pairwise([*nodes, after]):
+            assert node is not None
+            more = [{"first": new, "row": first}[name] for name in strip_arguments(node)]
+            self._call(self.graph, node, address, thread, threads, *more)
+            if may_share and following and following.attrs["phase"] != node.attrs["phase"]:
+                with e.ir.if_then(together):
+                    self._meet()
+        e.ir.ret_void()
+        return function
+
+    def _sum(self, terms: tuple[Dim, ...], batch: ir.Value | None = None) -> ir.Value:
+        """A byte count's value, for the batch's size or another one."""
+        e = self.e
+        sizes = self.sizes if batch is None else {**self.sizes, BATCH: batch}
         total: ir.Value = i64(0)
         for term in terms:
             value: ir.Value = i64(term if isinstance(term, int) else term.factor)
             for symbol in term.symbols if isinstance(term, Size) else ():
-                value = e.mul(value, self.sizes[symbol])
+                value = e.mul(value, sizes[symbol])
             total = e.add(total, value)
         return total
 
-    def _argument(self, name: str, step: ir.Value, row: ir.Value) -> ir.Value:
-        """An argument's address in this step."""
+    def _argument(self, row: ir.Value, name: str) -> ir.Value:
+        """An argument's address in this step, of this row where it has rows."""
         e, base = self.e, self.bases[name]
         is_input = name in self.graph and self.graph[name].op == "input"
         node = self.graph[name] if is_input else self.graph.outputs[name]
@@ -246,7 +389,7 @@ class Worker:
             elements = e.mul(row, e.dim(product(node.tensor.shape[1:])))
             return e.address(base, node.tensor.dtype, elements)
         if not is_input:
-            return e.address(base, node.tensor.dtype, e.mul(step, e.dim(node.tensor.elements)))
+            return e.address(base, node.tensor.dtype, e.mul(self.step, e.dim(node.tensor.elements)))
         return base
 
 

@@ -17,13 +17,13 @@ from . import config
 from .codegen import objects, trial
 from .codegen.alternatives import alternatives
 from .codegen.blocking import contraction_scratch, plan_contraction
-from .codegen.interface import BATCH
 from .codegen.kernels import signature
 from .codegen.target import Target, cpu_model
 from .codegen.values import Body
 from .costs import kernel_flops, kernels
 from .ir.graph import Graph, Node
 from .ir.ops import CONTRACTIONS
+from .ir.types import BATCH
 
 # What timing a program's kernels may take, compiling the alternatives included: those with the most
 # work come first, and those that have no turn left keep the plan that they have.

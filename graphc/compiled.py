@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from . import losses, optimizers
-from .codegen.interface import BATCH
 from .compiler import Executable, compile_trace
 from .data import (
     Data,
@@ -18,7 +17,7 @@ from .data import (
 )
 from .execution import BATCH_SIZE, Progress
 from .inspect import Inspected
-from .ir.types import TensorType
+from .ir.types import BATCH, TensorType
 from .layers.base import Layer
 from .layers.symbolic import SymbolicTensor
 from .memory import Budget, wanted

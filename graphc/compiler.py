@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from graphc.codegen import jit
-from graphc.codegen.interface import BATCH, Program
+from graphc.codegen.interface import Program
 from graphc.codegen.program import sized
 from graphc.codegen.target import Target, current
 from graphc.ir.graph import Graph
-from graphc.ir.types import DTYPES, Size, evaluate
+from graphc.ir.types import BATCH, DTYPES, Size, evaluate
 from graphc.passes import recompute
 from graphc.passes.fuse import fuse
 from graphc.passes.gradient import gradient

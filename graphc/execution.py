@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .codegen.interface import BATCH
 from .compiler import Executable
 from .data import Data
-from .ir.types import Size, evaluate
+from .ir.types import BATCH, Size, evaluate
 
 # How long native code runs before Python looks at progress and Ctrl-C, in seconds.
 CHUNK_SECONDS = 0.1

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from operator import index
 
 from . import config
-from .codegen.interface import BATCH, Program
+from .codegen.interface import Program
 from .compiler import PLANS, Training, plan
+from .ir.types import BATCH
 from .trace import Trace
 
 # Those that have a name; the last one is for who knows how much there is.

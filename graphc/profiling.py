@@ -11,7 +11,6 @@ import numpy as np
 
 from . import config, stages
 from .codegen import jit
-from .codegen.interface import BATCH
 from .codegen.peak import peak_flops
 from .codegen.profile import COUNTERS, generate_profiled, measured
 from .codegen.target import current
@@ -22,7 +21,7 @@ from .errors import unknown_name
 from .execution import Run
 from .ir.graph import Graph, Node
 from .ir.ops import CONTRACTIONS, LEAVES
-from .ir.types import evaluate
+from .ir.types import BATCH, evaluate
 from .trace import Trace, Variable
 
 if TYPE_CHECKING:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from .codegen.interface import BATCH
 from .costs import layer_flops, scaled
 from .errors import unknown_name
 from .inspect.layer_graph import arguments, ordered_calls
 from .inspect.programs import example
-from .ir.types import DTYPES, short_dtype
+from .ir.types import BATCH, DTYPES, short_dtype
 from .layers.base import Layer
 from .layers.symbolic import known_shape
 from .tree import flatten

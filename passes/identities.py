@@ -245,7 +245,7 @@ def _sum_row_by_row(s: Simplifier, attrs: Attrs, x: Node) -> Node | None:
     if not leading or not isinstance(x.tensor.shape[0], Size):
         return None
     inner = axes[1:]
-    *windows, columns = x.tensor.shape[len(axes) :]
+    *windows, columns = [dim for dim in x.tensor.shape[len(axes) :] if dim != 1] or [1]
     sizes = [product(x.tensor.shape[axis] for axis in inner), product(windows), columns]
     places, beside, columns = (size if isinstance(size, int) else 0 for size in sizes)
     if places < FEWEST_PLACES or not (0 < columns <= MOST_COLUMNS and 0 < beside <= MOST_BESIDE):

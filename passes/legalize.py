@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import CONTRACTIONS, REDUCTIONS
-from graphc.ir.types import Shape
+from graphc.ir.types import Shape, Size
 
 from .shapes import Builder
 
@@ -16,8 +16,11 @@ FREE = frozenset({"const", "iota", "size", "broadcast", "slice", "windows"})
 LOADS = frozenset({"transpose", "gather", "reverse", "pad", "concat", "fold"})
 # Read all operands at places of their own choice: operands must be in memory, in their own order.
 ADDRESSES = CONTRACTIONS | {"gather", "scatter_add", "scan"}
-# Batches that a kernel's gradient is summed over by itself, when its tiles are too few for threads.
+# Parts of the batch that a kernel's gradient is summed over, each by itself: where its tiles are
+# too few for threads, and where its parts, written and read a few times each, are less than what
+# they are made of in so many rows.
 PARTS, FEW_ELEMENTS = 16, 12_000
+TIMES, ROWS = 3, 32
 
 
 def squeeze(shape: Shape) -> Shape:
@@ -110,9 +113,8 @@ class _Legalizer:
         return self.copies[node]
 
     def _kernel_gradient(self, node: Node, operands: Sequence[Node]) -> Node:
-        elements = node.tensor.elements
         operands = [self._in_memory(operand) for operand in operands]
-        if node.attrs["parts"] != 1 or not isinstance(elements, int) or elements > FEW_ELEMENTS:
+        if node.attrs["parts"] != 1 or not _has_small_parts(node, operands):
             return self.result.import_node(node, operands)
         split = {**node.attrs, "parts": PARTS}
         total = self.builder.node(
@@ -142,6 +144,16 @@ class _Legalizer:
             x = self.builder.node(node.op, x, axes=first)
             axes = _without(axes, first)
         return self.result.import_node(node, (x,), axes=axes) if axes else x
+
+
+def _has_small_parts(gradient: Node, operands: Sequence[Node]) -> bool:
+    """Whether parts of a kernel's gradient cost little, beside what they are sums of."""
+    elements = gradient.tensor.elements
+    if not isinstance(elements, int):
+        return False
+    given = (operand.tensor.elements for operand in operands)
+    read = sum(e.factor * ROWS if isinstance(e, Size) else e for e in given)
+    return elements <= FEW_ELEMENTS or TIMES * PARTS * elements <= read
 
 
 def _without(axes: Sequence[int], gone: Sequence[int]) -> tuple[int, ...]:

@@ -57,10 +57,19 @@ def _is_local(graph: Graph, kernel: Node, shared: set[Node], dim: Dim) -> bool:
     }
     if any(n.tensor.shape[:1] != (dim,) for n in owned):
         return False
+    products = (node for node in body.nodes() if node.op in CONTRACTIONS)
+    return all(_is_small(body.operands(n)[1]) for n in products) and follows_rows(body, owned, dim)
+
+
+def follows_rows(body: Graph, owned: set[Node], dim: Dim) -> bool:
+    """Whether a row of all that a kernel makes of owned inputs follows from that row of theirs.
+
+    Args:
+        owned: inputs with rows along this dimension.
+    """
+    owned = set(owned)
     for node in body.nodes():
         operands = body.operands(node)
-        if node.op in CONTRACTIONS and not _is_small(operands[1]):
-            return False
         if not owned.intersection(operands):
             continue
         rule = RULES.get(node.op, _elementwise if OPS[node.op].elementwise else _never)

@@ -5,19 +5,24 @@ value has an offset in one arena, whose space is used again when the last phase 
 value is over. Sizes are linear in the symbols, so buffers are kept apart by their symbols: first
 those of fixed size, then those proportional to `batch`, and so on; offsets hold for any values.
 In a loop without barriers no space is used again, as threads are at different phases.
+
+Threads are in different phases of a strip, too. Values that only its kernels read have places in
+memory of the thread's own, used again as soon as their last reader is done; for all others the
+strip is as one phase.
 """
 
 from __future__ import annotations
 
 from bisect import insort
 from collections import defaultdict
+from collections.abc import Mapping
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import KERNELS
-from graphc.ir.place import Place, buffer_size, split
+from graphc.ir.place import Place, buffer_size, reading_kernels, split, strip_of
 from graphc.ir.types import Dim, Size
 
-from .schedule import reading_kernels
+from .strips import is_within
 
 
 class FreeList:
@@ -52,20 +57,44 @@ class FreeList:
         self.free = joined
 
 
-def _offsets(graph: Graph, items: list[Node]) -> dict[Node, tuple[Dim, ...]]:
-    """Arena offsets of these values."""
+# When a value is made and when it is read for the last time.
+Life = tuple[int, int]
+
+
+def _lives(graph: Graph, items: list[Node]) -> dict[Node, Life]:
+    """The phases in which these values are made, and read for the last time."""
+    kernels = [n for n in graph.nodes() if n.op in KERNELS]
+    strips: dict[int, list[int]] = defaultdict(list)
+    for kernel in kernels:
+        strips[strip_of(kernel)].append(kernel.attrs["phase"])
+
+    def ends(kernel: Node) -> Life:
+        if number := strip_of(kernel):
+            return min(strips[number]), max(strips[number])
+        return kernel.attrs["phase"], kernel.attrs["phase"]
+
+    lives = {}
+    for item in items:
+        (kernel,) = graph.operands(item)
+        if "owned" in kernel.attrs and kernel.op == "fused":
+            lives[item] = (0, len(kernels))
+            continue
+        lives[item] = (
+            ends(kernel)[0],
+            max(ends(k)[1] for k in (kernel, *reading_kernels(graph, item))),
+        )
+    return lives
+
+
+def _starts(lives: Mapping[Node, Life]) -> tuple[dict[Node, int], dict[tuple[str, ...], int]]:
+    """Where values start among those with the same symbols, and how much each kind takes."""
     lists: dict[tuple[str, ...], FreeList] = defaultdict(FreeList)
     starts: dict[Node, int] = {}
     born: dict[int, list[Node]] = defaultdict(list)
     last: dict[int, list[Node]] = defaultdict(list)
-    for item in items:
-        (kernel,) = graph.operands(item)
-        if "owned" in kernel.attrs and kernel.op == "fused":
-            born[0].append(item)
-            continue
-        phases = [k.attrs["phase"] for k in (kernel, *reading_kernels(graph, item))]
-        born[phases[0]].append(item)
-        last[max(phases)].append(item)
+    for item, (first, end) in lives.items():
+        born[first].append(item)
+        last[end].append(item)
     for phase in range(max([*born, *last], default=-1) + 1):
         for item in born[phase]:
             symbols, size = split(buffer_size(item.tensor))
@@ -73,11 +102,38 @@ def _offsets(graph: Graph, items: list[Node]) -> dict[Node, tuple[Dim, ...]]:
         for item in last[phase]:
             symbols, size = split(buffer_size(item.tensor))
             lists[symbols].release(starts[item], size)
+    return starts, {symbols: free.end for symbols, free in lists.items()}
+
+
+def _in_strips(graph: Graph, items: list[Node]) -> dict[Node, Place]:
+    """Places of values that only kernels of one strip read."""
+    members: dict[int, list[Node]] = defaultdict(list)
+    for kernel in graph.nodes():
+        if number := strip_of(kernel):
+            members[number].append(kernel)
+    within: dict[int, dict[Node, Life]] = defaultdict(dict)
+    for item in items:
+        (kernel,) = graph.operands(item)
+        number = strip_of(kernel)
+        if number and is_within(graph, item, members[number]):
+            phases = [k.attrs["phase"] for k in (kernel, *reading_kernels(graph, item))]
+            within[number][item] = (phases[0], max(phases))
+    places = {}
+    for lives in within.values():
+        for item, start in _starts(lives)[0].items():
+            symbols, _ = split(buffer_size(item.tensor))
+            places[item] = Place("", (Size(symbols, start),) if start else (), in_strip=True)
+    return places
+
+
+def _offsets(graph: Graph, items: list[Node]) -> dict[Node, tuple[Dim, ...]]:
+    """Arena offsets of these values."""
+    starts, sizes = _starts(_lives(graph, items))
     bases: dict[tuple[str, ...], tuple[Dim, ...]] = {}
     base: tuple[Dim, ...] = ()
-    for symbols in sorted(lists):
+    for symbols in sorted(sizes):
         bases[symbols] = base
-        base += (Size(symbols, lists[symbols].end) if symbols else lists[symbols].end,)
+        base += (Size(symbols, sizes[symbols]) if symbols else sizes[symbols],)
     offsets = {}
     for item, start in starts.items():
         symbols, _ = split(buffer_size(item.tensor))
@@ -90,7 +146,8 @@ def plan_memory(graph: Graph) -> Graph:
     """The scheduled graph with a place on every input, item and view."""
     named = {node: Place(name) for name, node in graph.outputs.items()}
     items = [n for n in graph.nodes() if n.op == "item"]
-    offsets = _offsets(graph, [item for item in items if item not in named])
+    given = named | _in_strips(graph, [item for item in items if item not in named])
+    offsets = _offsets(graph, [item for item in items if item not in given])
     result = Graph(graph.name)
     new: dict[Node, Node] = {}
     places: dict[Node, Place] = {}
@@ -103,7 +160,7 @@ def plan_memory(graph: Graph) -> Graph:
         if node.op == "input":
             places[node] = Place(node.name)
         elif node.op == "item":
-            places[node] = named.get(node) or Place("", offsets[node])
+            places[node] = given.get(node) or Place("", offsets[node])
         else:
             places[node] = places[operands[0]]
         new[node] = result.import_node(node, [new[o] for o in operands], place=str(places[node]))

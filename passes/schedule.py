@@ -7,27 +7,25 @@ value needs the new one first, the new value is made elsewhere and copied at the
 Kernels that make values of the forward pass again (recompute.py) are held back until all else that
 their first reader needs is there, so that these values take no memory before.
 
-Loops in which each thread can keep to its own rows (locality.py) say so: they have no barriers.
+Kernels that go through the batch a few rows at a time (strips.py) say so, and loops in which each
+thread can keep to its own rows (locality.py): these have no barriers.
 """
 
 from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
 
 import networkx as nx
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import KERNELS, OPS, REDUCTIONS
+from graphc.ir.place import reading_kernels
 from graphc.ir.types import Dim
 
 from .legalize import squeeze
 from .locality import owned_rows
-
-
-def reading_kernels(graph: Graph, node: Node) -> list[Node]:
-    """The kernels that read a value, through views and items too."""
-    found = []
-    for user in graph.users(node):
-        found += [user] if user.op in KERNELS else reading_kernels(graph, user)
-    return list(dict.fromkeys(found))
+from .strips import find_strips
 
 
 def _kernel_of(graph: Graph, node: Node) -> Node:
@@ -122,21 +120,24 @@ def _with_copies(graph: Graph, names: set[str]) -> Graph:
     return graph
 
 
-def schedule(graph: Graph, owned: Dim | None = None) -> Graph:
-    """The graph in the order it runs in, each kernel with its phase.
+def schedule(graph: Graph) -> Graph:
+    """The graph in the order it runs in, each kernel with its phase, and its strip if any."""
+    return _schedule(graph, None, in_strips=True)
+
+
+def _schedule(graph: Graph, owned: Dim | None, in_strips: bool) -> Graph:
+    """The graph in order.
 
     Args:
         owned: for a loop's body, the dimension whose rows each thread has some of throughout.
+        in_strips: whether kernels may go through the batch a few rows at a time.
     """
     order, copied = _dependences(graph)
     if copied:
         graph = _with_copies(graph, copied)
         order, _ = _dependences(graph)
-    phase = {
-        kernel: index
-        for index, kernels in enumerate(nx.topological_generations(order))
-        for kernel in kernels
-    }
+    stage, strips = find_strips(graph, order) if in_strips else (dict.fromkeys(order, 0), {})
+    phase = _phases(order, stage)
     result = Graph(graph.name)
     new: dict[Node, Node] = {n: result.import_node(n, ()) for n in graph.inputs()}
 
@@ -148,14 +149,29 @@ def schedule(graph: Graph, owned: Dim | None = None) -> Graph:
     for kernel in sorted(phase, key=lambda k: (phase[k], k.index)):
         operands = [bring(o) for o in graph.operands(kernel)]
         changes: dict[str, object] = {"phase": phase[kernel]}
+        if kernel in strips:
+            changes |= {"strip": strips[kernel].number, "strip_rows": strips[kernel].rows}
         if owned is not None:
             changes["owned"] = owned
         if kernel.op == "scan":
             own = owned_rows(kernel.attrs)
-            changes["body"] = schedule(kernel.attrs["body"], own)
+            changes["body"] = _schedule(kernel.attrs["body"], own, in_strips=False)
             changes |= {"owned": own} if own is not None else {}
         new[kernel] = result.import_node(kernel, operands, **changes)
         for item in graph.users(kernel):
             bring(item)
     result.outputs = {name: new[node] for name, node in graph.outputs.items()}
     return result
+
+
+def _phases(order: nx.DiGraph, stage: Mapping[Node, int]) -> dict[Node, int]:
+    """Each kernel's phase: stage by stage, those that need nothing of each other together."""
+    stages: dict[int, list[Node]] = defaultdict(list)
+    for kernel in order:
+        stages[stage[kernel]].append(kernel)
+    generations = (
+        kernels
+        for at in sorted(stages)
+        for kernels in nx.topological_generations(order.subgraph(stages[at]))
+    )
+    return {kernel: index for index, kernels in enumerate(generations) for kernel in kernels}

@@ -143,11 +143,12 @@ def test_what_is_planned_is_allocated(name: str, memory: str) -> None:
 @pytest.mark.parametrize("name", ["mlp", "transformer"])
 def test_bytes_choose_the_fastest_plan_within_them(name: str) -> None:
     needed = needs(name, 24, 53)
-    assert needed["segments"] < needed["small"] < needed["fast"]
-    for wanted, most in needed.items():
+    assert needed["small"] < needed["fast"]
+    for most in needed.values():
+        wanted = next(plan for plan in PLANS if needed[plan] <= most)
         model, _ = trained(name, most)
         assert program(model).memory == wanted
-        assert program(model)._arena.nbytes == most
+        assert program(model)._arena.nbytes == needed[wanted]
 
 
 def test_less_than_any_plan_takes_is_an_error_before_anything_runs() -> None:
@@ -176,7 +177,7 @@ def test_each_batch_size_has_the_plan_that_it_has_room_for() -> None:
 
 def test_layers_that_are_added_are_planned_with_the_others() -> None:
     model = models.Sequential([layers.Input((4,)), layers.Dense(3)])
-    model.compile("sgd", "mse", memory=2_000_000)
+    model.compile("sgd", "mse", memory=1_000_000)
     x, y = np.zeros((48, 4), np.float32), np.zeros((48, 3), np.float32)
     model.fit(x, y, batch_size=48, verbose=0)
     wide = (layers.Reshape((3, 1)), layers.UpSampling1D(5000), layers.Activation("exponential"))

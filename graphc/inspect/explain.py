@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from graphc.compiler import Executable
 from graphc.config import num_threads
 from graphc.costs import scaled
+from graphc.ir.graph import Node
+from graphc.ir.place import strip_of
 from graphc.stages import NATIVE
 
 from . import report
@@ -21,7 +24,7 @@ def explain(model: Any) -> str:
     lines = []
     for kind, program in programs.items():
         lines += [f"{model.name}, {kind}: {_headline(program)}", ""]
-        for part in (_times, _kernels, _tuned, _kept, _memory, _recomputed):
+        for part in (_times, _kernels, _strips, _tuned, _kept, _memory, _recomputed):
             found = part(program)
             lines += [*(f"  {line}" for line in found), *[""] * bool(found)]
     return "\n".join(lines).rstrip() + "\n"
@@ -64,6 +67,24 @@ def _kernels(program: Executable) -> list[str]:
     if len(found) > len(largest):
         lines.append(f"       and {len(found) - len(largest)} more")
     return lines
+
+
+def _strips(program: Executable) -> list[str]:
+    """Which kernels take a few rows through all of them before the next rows."""
+    strips: dict[int, list[Node]] = defaultdict(list)
+    for node in program.graph.nodes():
+        if number := strip_of(node):
+            strips[number].append(node)
+    lines = []
+    for kernels in strips.values():
+        names = [*dict.fromkeys(node.scope.layer for node in kernels if node.scope.layer)]
+        rows = kernels[0].attrs["strip_rows"]
+        lines.append(
+            f"  {len(kernels)} kernels, {rows} row{'s' * (rows != 1)} at a time: "
+            f"{', '.join(names[:5])}{' ...' * (len(names) > 5)}"
+        )
+    head = "strips: a few rows of the batch go through all of these before the next ones"
+    return [head, *lines] if lines else []
 
 
 def _tuned(program: Executable) -> list[str]:

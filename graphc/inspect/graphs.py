@@ -7,12 +7,11 @@ from functools import partial
 
 import numpy as np
 
-from graphc.codegen.interface import BATCH
 from graphc.compiler import compile_trace
 from graphc.errors import unknown_name
 from graphc.ir.graph import Graph, GraphError
 from graphc.ir.interpret import interpret
-from graphc.ir.types import DTYPES, Size, divide, evaluate
+from graphc.ir.types import BATCH, DTYPES, Size, divide, evaluate
 from graphc.ir.verify import verify
 from graphc.passes import shapes
 from graphc.passes.fuse import fuse

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphc.codegen.interface import BATCH
 from graphc.compiler import Executable
 from graphc.costs import kernels
 from graphc.ir.graph import Graph, Node
 from graphc.ir.ops import ANNOTATIONS, CONTRACTIONS
-from graphc.ir.place import arena_bytes, buffer_size, place_of
-from graphc.ir.types import evaluate
+from graphc.ir.place import arena_bytes, buffer_size, place_of, reading_kernels, strip_memory
+from graphc.ir.types import BATCH, evaluate
 from graphc.passes.legalize import FREE
 from graphc.passes.shapes import multiplications
 
@@ -94,25 +93,28 @@ def buffers(graph: Graph, known: dict[str, int]) -> list[Buffer]:
         if item.op != "item":
             continue
         (kernel,) = graph.operands(item)
-        phases = [k.attrs["phase"] for k in (kernel, *_reading(graph, item))]
-        place = place_of(item.attrs)
-        offset = None if place.argument else sum(evaluate(t, known) for t in place.offset)
-        size = evaluate(buffer_size(item.tensor), known)
+        phases = [k.attrs["phase"] for k in (kernel, *reading_kernels(graph, item))]
+        offset, size = _bytes(graph, item, known)
         why = str(item.attrs.get("kept", "a loop's result"))
         found.append(
             Buffer(
                 item.name, kernel.name, str(item.type), item.scope.layer, item.scope.origin,
-                item.scope.phase, why,                offset, size, phases[0], max(phases),
+                item.scope.phase, why, offset, size, phases[0], max(phases),
             )
         )  # fmt: skip
     return found
 
 
-def _reading(graph: Graph, node: Node) -> list[Node]:
-    found = []
-    for user in graph.users(node):
-        found += [user] if "body" in user.attrs else _reading(graph, user)
-    return found
+def _bytes(graph: Graph, item: Node, known: dict[str, int]) -> tuple[int | None, int]:
+    """A value's offset, None for an argument, and its size; strips' memory is behind the arena."""
+    place, start = place_of(item.attrs), 0
+    if place.in_strip:
+        start = arena_bytes(graph, known)
+        known = {**known, BATCH: graph.operands(item)[0].attrs["strip_rows"]}
+    size = evaluate(buffer_size(item.tensor), known)
+    if place.argument:
+        return None, size
+    return start + sum(evaluate(term, known) for term in place.offset), size
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Memory:
     """Bytes at a batch of `ROWS` rows.
 
     Attributes:
-        arena: what the plan takes.
+        arena: what the plan takes, a strip's memory for one thread included.
         apart: what it would take if each value had a place of its own.
         registers: values that kernels make and never write.
     """
@@ -132,7 +134,8 @@ class Memory:
 
 def memory(graph: Graph, known: dict[str, int]) -> Memory:
     """What a planned graph takes and saves."""
-    apart = sum(b.size for b in buffers(graph, known) if b.offset is not None)
+    items = (n for n in graph.nodes() if n.op == "item" and not place_of(n.attrs).argument)
+    apart = sum(evaluate(buffer_size(item.tensor), known) for item in items)
     inner = [node.attrs["body"] for node in graph.nx if node.op == "scan"]
     apart += max((memory(body, known).apart for body in inner), default=0)
     registers = 0
@@ -144,7 +147,7 @@ def memory(graph: Graph, known: dict[str, int]) -> Memory:
             for n in body.nx
             if n not in written and n.op != "input" and n.op not in FREE
         )
-    return Memory(arena_bytes(graph, known), apart, registers)
+    return Memory(arena_bytes(graph, known) + strip_memory(graph)[0], apart, registers)
 
 
 def recomputed(graph: Graph) -> list[tuple[Node, list[str]]]:

@@ -230,7 +230,8 @@ _op("item", "x", "one result of a node that has several", attributes={"index": "
 # throughout a loop, for what it makes a value of the forward pass again, and how a contraction is
 # cut into blocks, if not as codegen/blocking.py would.
 ANNOTATIONS: dict[str, str] = {
-    "kept": "str", "phase": "int", "owned": "dim", "place": "str", "again": "str", "plan": "str"
+    "kept": "str", "phase": "int", "owned": "dim", "place": "str", "again": "str", "plan": "str",
+    "strip": "int", "strip_rows": "int",
 }  # fmt: skip
 
 # Nodes with a body, which the schedule puts in order; `fused` ones are single kernels.

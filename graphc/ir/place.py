@@ -6,33 +6,38 @@ import re
 from dataclasses import dataclass
 
 from .graph import Graph, Node
-from .types import Dim, Size, TensorType, evaluate
+from .ops import KERNELS
+from .types import BATCH, Dim, Size, TensorType, evaluate
 
 
 @dataclass(frozen=True)
 class Place:
-    """An address: an argument of the program by name, or a byte offset in the arena.
+    """An address: an argument of the program by name, or a byte offset in the arena or a strip's.
 
-    The offset is a sum of terms, each an int or an int times symbols.
+    The offset is a sum of terms, each an int or an int times symbols. A strip's memory is each
+    thread's own, for as many rows of the batch as the strip takes at a time.
     """
 
     argument: str = ""
     offset: tuple[Dim, ...] = ()
+    in_strip: bool = False
 
     def __str__(self) -> str:
         if self.argument:
             return f"argument {self.argument}"
-        return f"arena[{' + '.join(map(str, self.offset)) or 0}]"
+        memory = "strip" if self.in_strip else "arena"
+        return f"{memory}[{' + '.join(map(str, self.offset)) or 0}]"
 
     @staticmethod
     def parse(text: str) -> Place:
         """The place that `str` printed."""
         if text.startswith("argument "):
             return Place(text.removeprefix("argument "))
-        match = re.fullmatch(r"arena\[(.*)\]", text)
+        match = re.fullmatch(r"(arena|strip)\[(.*)\]", text)
         if match is None:
             raise ValueError(f"not a place: {text!r}")
-        return Place("", tuple(t for t in map(_parse_term, match[1].split(" + ")) if t != 0))
+        terms = tuple(t for t in map(_parse_term, match[2].split(" + ")) if t != 0)
+        return Place("", terms, match[1] == "strip")
 
 
 def _parse_term(text: str) -> Dim:
@@ -65,6 +70,70 @@ def split(dim: Dim) -> tuple[tuple[str, ...], int]:
     return (dim.symbols, dim.factor) if isinstance(dim, Size) else ((), dim)
 
 
+def row_bytes(node: Node) -> int:
+    """Bytes of a value for each row of the batch; 0 if it has none of its own."""
+    shape = node.tensor.shape
+    fixed = all(isinstance(dim, int) for dim in shape[1:])
+    if not (shape and fixed and isinstance(shape[0], Size) and shape[0].symbols == (BATCH,)):
+        return 0
+    elements = node.tensor.elements
+    assert isinstance(elements, Size)
+    return elements.factor * node.tensor.itemsize
+
+
+def reading_kernels(graph: Graph, node: Node) -> list[Node]:
+    """The kernels that read a value, through views and items too."""
+    found = []
+    for user in graph.users(node):
+        found += [user] if user.op in KERNELS else reading_kernels(graph, user)
+    return list(dict.fromkeys(found))
+
+
+def strip_of(kernel: Node) -> int:
+    """The number of a kernel's strip; 0 for none."""
+    number = kernel.attrs.get("strip", 0)
+    assert isinstance(number, int)
+    return number
+
+
+def parts_summed(kernel: Node) -> int:
+    """How many parts a kernel of a strip sums, each from one strip to the next; 0 for none."""
+    if not strip_of(kernel):
+        return 0
+    body = kernel.attrs["body"]
+    assert isinstance(body, Graph)
+    return next((n.attrs["parts"] for n in body.nx if n.op == "conv_kernel_grad"), 0)
+
+
+def strip_arguments(kernel: Node) -> list[str]:
+    """What a strip's kernel must know of the rows it works on: whether they are the "first" of
+    those that it sums, and from which "row" on they are, as random numbers depend on that."""
+    if not strip_of(kernel):
+        return []
+    body = kernel.attrs["body"]
+    assert isinstance(body, Graph)
+    draws = any(n.op == "random_uniform" for n in body.nx)
+    return ["first"] * (parts_summed(kernel) > 0) + ["row"] * draws
+
+
+def strip_memory(graph: Graph) -> tuple[int, int]:
+    """Bytes of a planned graph's strips: of each thread's own; and for each row where all threads
+    share a batch of a few rows, which strips that sum do not."""
+    sums = {strip_of(n) for n in graph.nodes() if n.op == "fused" and parts_summed(n)}
+    own = shared = 0
+    for node in graph.nodes():
+        if node.op != "item" or not (place := place_of(node.attrs)).in_strip:
+            continue
+        (kernel,) = graph.operands(node)
+        rows = kernel.attrs["strip_rows"]
+        assert isinstance(rows, int)
+        end = sum(split(term)[1] for term in (*place.offset, buffer_size(node.tensor)))
+        own = max(own, end * rows)
+        if strip_of(kernel) not in sums:
+            shared = max(shared, end)
+    return own, shared
+
+
 def own_arena(graph: Graph) -> tuple[Dim, ...]:
     """Bytes of the arena that a planned graph's own values take, as a sum of terms."""
     total: dict[tuple[str, ...], int] = {}
@@ -72,7 +141,7 @@ def own_arena(graph: Graph) -> tuple[Dim, ...]:
         if node.op != "item":
             continue
         place = place_of(node.attrs)
-        if place.argument:
+        if place.argument or place.in_strip:
             continue
         ends = dict(map(split, place.offset))
         symbols, size = split(buffer_size(node.tensor))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# The symbol of the batch's rows, which programs go through and threads share.
+BATCH = "batch"
 # Element types by the short name that the text form uses.
 DTYPES: dict[str, np.dtype] = {
     "f32": np.dtype(np.float32),

@@ -11,7 +11,7 @@ from memory_machine import MemoryMachine, overlaps
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.interpret import interpret
-from graphc.ir.place import arena_bytes
+from graphc.ir.place import arena_bytes, reading_kernels
 from graphc.ir.text import parse, to_text
 from graphc.ir.verify import verify
 from graphc.passes import shapes
@@ -20,7 +20,7 @@ from graphc.passes.gradient import gradient
 from graphc.passes.legalize import FREE
 from graphc.passes.memory import plan_memory
 from graphc.passes.recompute import PLANS, recompute
-from graphc.passes.schedule import reading_kernels, schedule
+from graphc.passes.schedule import schedule
 from graphc.passes.shapes import Builder
 from graphc.passes.simplify import simplify
 

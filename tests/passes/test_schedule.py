@@ -11,10 +11,10 @@ from memory_machine import MemoryMachine, overlaps
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.interpret import interpret
-from graphc.ir.place import place_of
+from graphc.ir.place import place_of, reading_kernels
 from graphc.ir.text import to_text
 from graphc.passes.fuse import fuse
-from graphc.passes.schedule import reading_kernels, schedule
+from graphc.passes.schedule import schedule
 from graphc.passes.shapes import Builder
 from graphc.passes.simplify import simplify
 

@@ -9,15 +9,16 @@ import numpy as np
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.interpret import interpret
-from graphc.ir.place import arena_bytes, buffer_size, place_of
-from graphc.ir.types import DTYPES, evaluate
-from graphc.passes.schedule import reading_kernels
+from graphc.ir.place import arena_bytes, buffer_size, place_of, reading_kernels, strip_memory
+from graphc.ir.types import BATCH, DTYPES, evaluate
 
 Array = np.ndarray
 
 
 class MemoryMachine:
-    """The memory of one program: its arguments and its arena.
+    """The memory of one program: its arguments, its arena, and that of its strips.
+
+    Strips take the whole batch at a time here, as natively when its rows are few.
 
     Args:
         graph: as planned.
@@ -32,6 +33,8 @@ class MemoryMachine:
             if name not in self.arguments:
                 self.arguments[name] = np.zeros(self._shape(node), DTYPES[node.tensor.dtype])
         self.arena = np.full(arena_bytes(graph, symbols), 0x7F, np.uint8)
+        room = strip_memory(graph)[0] * symbols.get(BATCH, 0)
+        self.strips = np.full(room, 0x7F, np.uint8)
 
     def _shape(self, node: Node) -> tuple[int, ...]:
         return tuple(evaluate(dim, self.symbols) for dim in node.tensor.shape)
@@ -42,8 +45,8 @@ class MemoryMachine:
         if place.argument:
             return self.arguments[place.argument].reshape(shape)
         start, stop = byte_range(node, self.symbols, padded=False)
-        dtype = DTYPES[node.tensor.dtype]
-        return self.arena[start:stop].view(dtype).reshape(shape)
+        memory = self.strips if place.in_strip else self.arena
+        return memory[start:stop].view(DTYPES[node.tensor.dtype]).reshape(shape)
 
     def run(self, backwards: bool = False) -> dict[str, Array]:
         """The outputs after one step, kernels of a phase in one order or the other."""
@@ -79,16 +82,27 @@ def byte_range(node: Node, symbols: dict[str, int], padded: bool = True) -> tupl
 
 
 def overlaps(graph: Graph, symbols: dict[str, int]) -> list[tuple[Node, Node]]:
-    """Pairs of values in the arena that share bytes and are alive in a common phase."""
+    """Pairs of values that share bytes of the arena, or of strips, and are alive together.
+
+    Outside of a strip's memory, all of its phases are one: threads go through them on their own.
+    """
     values = []
     for item in (n for n in graph.nodes() if n.op == "item"):
         if not place_of(item.attrs).argument:
-            made_by = graph.operands(item)[0]
-            phases = [int(str(k.attrs["phase"])) for k in reading_kernels(graph, item)]
-            born = int(str(made_by.attrs["phase"]))
-            values.append((item, *byte_range(item, symbols), born, max([born, *phases])))
+            kernels = [graph.operands(item)[0], *reading_kernels(graph, item)]
+            phases = [p for k in kernels for p in _phases(graph, k, place_of(item.attrs).in_strip)]
+            values.append((item, *byte_range(item, symbols), min(phases), max(phases)))
     return [
         (a[0], b[0])
         for a, b in itertools.combinations(values, 2)
-        if a[1] < b[2] and b[1] < a[2] and a[3] <= b[4] and b[3] <= a[4]
-    ]
+        if place_of(a[0].attrs).in_strip == place_of(b[0].attrs).in_strip
+        and a[1] < b[2] and b[1] < a[2] and a[3] <= b[4] and b[3] <= a[4]
+    ]  # fmt: skip
+
+
+def _phases(graph: Graph, kernel: Node, in_strip: bool) -> list[int]:
+    """The phases in which threads may be at a kernel, or at another one of its strip."""
+    together = [kernel]
+    if "strip" in kernel.attrs and not in_strip:
+        together = [n for n in graph.nodes() if n.attrs.get("strip") == kernel.attrs["strip"]]
+    return [int(str(k.attrs["phase"])) for k in together]
