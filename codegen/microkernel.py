@@ -14,8 +14,9 @@ from .operands import View
 Value: TypeAlias = ir.Value
 
 CACHE_LINE = 64
-# Elements of a segment that are written out rather than looped over.
-SHORT_SEGMENT = 8
+# Elements of a segment that are written out at a time, and their multiply-adds: in more of them
+# LLVM moves so many loads ahead that there are no registers for them.
+MOST_WRITTEN_OUT, MOST_MULTIPLIED = 4, 48
 
 
 def micro_kernel(
@@ -36,7 +37,8 @@ def micro_kernel(
         n: elements between rows of the matrices beside C.
         beside: how many of these there are.
     """
-    segment = "by_4s" if _in_fours(a) else f"by_{_label(a.depth)}"
+    by = _written_out(a, height * vectors)
+    segment = f"by_{by}" if by == a.depth else f"by_{by}s"
     shape = _label(a.row_stride) if a.is_matrix else segment
     name = f"micro_{height}x{vectors * outer.target.lanes}_{shape}_{_label(a.stride)}"
     name += f"_{beside}x{n}" if beside else ""
@@ -57,9 +59,13 @@ def micro_kernel(
     return function
 
 
-def _in_fours(a: View) -> bool:
-    """Whether segments are looped over, four elements at a time, however long they are."""
-    return isinstance(a.depth, int) and a.depth > SHORT_SEGMENT and a.depth % 4 == 0
+def _written_out(a: View, sums: int) -> int:
+    """How many elements of a segment are written out for this many sums, in a loop over as many
+    segments as there are of these."""
+    if not isinstance(a.depth, int):
+        return 0
+    most = min(max(MOST_MULTIPLIED // sums, 1), MOST_WRITTEN_OUT)
+    return max(by for by in range(1, most + 1) if a.depth % by == 0)
 
 
 def _label(stride: Dim) -> str:
@@ -127,6 +133,12 @@ class _MicroKernel:
                 result.append(e.fma(spread, b_row[v], sums[row * self.vectors + v]))
         return result
 
+    def _steps(self, rows: list[Value], b_at: Value, sums: list[Value], count: int) -> list[Value]:
+        """The first elements of a segment, written out."""
+        for step in range(count):
+            sums = self._multiply(rows, b_at, sums, step)
+        return sums
+
     def _fetch(self, pointer: Value, write: bool) -> None:
         for at in range(0, self.vectors * self.lanes * 4, CACHE_LINE):
             self.e.prefetch(self.e.address(pointer, "u8", i64(at)), write)
@@ -170,21 +182,15 @@ class _MicroKernel:
         with e.loop(i64(0), self.depth, 1, sums) as (segment, carried, carry):
             offset = e.ir.load(e.address(segment_table, "i64", segment), typ=I64)
             rows = [e.address(base, "f32", offset) for base in bases]
-            known = self.segment_depth if _in_fours(self.a) else i64(depth)
+            by = _written_out(self.a, self.height * self.vectors)
+            known = i64(depth) if by == depth else self.segment_depth
             b_at = e.address(self.b_base, "f32", e.mul(e.mul(segment, known), width))
-            whole = depth - depth % 4 if depth > SHORT_SEGMENT else 0
-            inner = carried
-            if whole:
-                stop = known if whole == depth else i64(whole)
-                with e.loop(i64(0), stop, 4, inner) as (k, so_far, carry_inner):
-                    values = so_far
+            if by == depth:
+                carry(self._steps(rows, b_at, carried, by))
+            else:
+                with e.loop(i64(0), known, by, carried) as (k, so_far, carry_inner):
                     at_k = [e.address(row, "f32", e.mul(k, self.k_stride)) for row in rows]
                     b_k = e.address(b_at, "f32", e.mul(k, width))
-                    for step in range(4):
-                        values = self._multiply(at_k, b_k, values, step)
-                    carry_inner(values)
-                inner = e.carried
-            for step in range(whole, depth):
-                inner = self._multiply(rows, b_at, inner, step)
-            carry(inner)
+                    carry_inner(self._steps(at_k, b_k, so_far, by))
+                carry(e.carried)
         return e.carried

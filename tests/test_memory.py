@@ -58,11 +58,10 @@ def lstm() -> Any:
 
 def transformer() -> Any:
     x = inputs = layers.Input((6, 8))
-    for _ in range(3):
-        y = layers.MultiHeadAttention(num_heads=2, key_dim=4, dropout=0.1)(x, x)
-        x = layers.LayerNormalization()(layers.Add()([x, y]))
-        y = layers.Dense(8)(layers.Dense(16, activation="gelu")(x))
-        x = layers.LayerNormalization()(layers.Add()([x, layers.Dropout(0.1)(y)]))
+    y = layers.MultiHeadAttention(num_heads=2, key_dim=4, dropout=0.1)(x, x)
+    x = layers.LayerNormalization()(layers.Add()([x, y]))
+    y = layers.Dense(8)(layers.Dense(16, activation="gelu")(x))
+    x = layers.LayerNormalization()(layers.Add()([x, layers.Dropout(0.1)(y)]))
     x = layers.GlobalAveragePooling1D()(x)
     return models.Model(inputs, layers.Dense(3, activation="softmax")(x))
 
