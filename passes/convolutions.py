@@ -7,12 +7,15 @@ arithmetic"). Two rewrites leave out what is multiplied by zero or not read:
 - slice(conv(pad(x))) = conv(pad(x) by less), as when the input itself was padded;
 - with s - 1 zeros between elements, the results fall into s phases along an axis, each a
   convolution of x itself with every s-th element of the kernel (Shi et al. 2016,
-  https://arxiv.org/abs/1609.07009). All phases are one convolution, with a channel for each.
+  https://arxiv.org/abs/1609.07009). Of few channels all phases are one convolution, with a channel
+  for each, although some have fewer taps than others.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphc.ir.graph import Graph, Node
@@ -21,6 +24,8 @@ from graphc.ir.types import Dim
 from .shapes import Builder
 
 Ints = tuple[int, ...]
+# Fewer of them are made for all phases together, as a vector has more.
+LEAST_FILTERS = 16
 
 
 @dataclass
@@ -94,6 +99,7 @@ def _narrowed(graph: Graph, node: Node) -> _Spread | None:
     starts, sizes, steps = (node.attrs[name] for name in ("starts", "sizes", "steps"))
     ends = (sizes[0], sizes[-1]) == (source.tensor.shape[0], source.tensor.shape[-1])
     alone = len(graph.users(source)) == 1 and source not in graph.outputs.values()
+    alone &= all(len(graph.users(padded)) == 1 for padded in graph.operands(source)[:1])
     if conv is None or not (ends and alone) or any(step != 1 for step in steps):
         return None
     low, high = [], []
@@ -124,6 +130,15 @@ def _padded(b: Builder, x: Node, low: Ints, high: Ints, interior: Ints) -> Node:
 
 
 @dataclass(frozen=True)
+class _Taps:
+    """Those of a phase along an axis: where the first one is in x and in the kernel; how many."""
+
+    of_x: int
+    of_kernel: int
+    count: int
+
+
+@dataclass(frozen=True)
 class _Phases:
     """How an axis of the result falls into s phases.
 
@@ -150,24 +165,40 @@ class _Phases:
             return _Phases(s, first, before, taps, s, 0)
         return _Phases(s, first, 0, 1, window, s - before - window)
 
+    def each(self, window: int) -> list[_Taps]:
+        """The taps of each phase that are not zero, s apart in the kernel."""
+        found = []
+        for phase in range(self.s):
+            at = self.s - 1 - phase - self.before  # the kernel's element at tap 0
+            skipped = max(-(at // self.s), 0)
+            start = at + self.s * skipped
+            found.append(_Taps(skipped, start, len(range(start, window, self.s))))
+        return found
+
 
 def _by_phases(b: Builder, conv: _Spread) -> Node:
-    """One convolution of x for all phases, and their results in each other's gaps."""
+    """The phases' results in each other's gaps: of one convolution of x, or of one for each."""
     axes = [_Phases.of(*how) for how in zip(conv.low, conv.interior, conv.windows, strict=True)]
-    low, high = [], []
+    low, high, counts = [], [], []
     for axis, count, size, dilation in zip(
         axes, conv.counts, conv.sizes, conv.dilations, strict=True
     ):
         low.append(-axis.first)
-        covered = -(-size // axis.s) + (axis.taps - 1) * dilation
+        counts.append(-(-size // axis.s))
+        covered = counts[-1] + (axis.taps - 1) * dilation
         high.append(max(covered - low[-1] - count, 0))
     wide = _padded(b, conv.x, tuple(low), tuple(high), (0,) * len(axes))
-    made = b.node(
-        "conv", wide, _kernel_of_phases(b, conv.kernel, axes), strides=conv.strides,
-        dilations=conv.dilations,
-    )  # fmt: skip
+    filters = conv.kernel.tensor.shape[-1]
+    assert isinstance(filters, int)
+    each = [*map(_Phases.each, axes, conv.windows)]
+    several = all(axis.s == 1 or axis.taps > 1 for axis in axes)
+    if filters >= LEAST_FILTERS and several and all(t.count for taps in each for t in taps):
+        made = _each_phase(b, conv, wide, each, counts)
+    else:
+        kernel = _kernel_of_phases(b, conv.kernel, axes)
+        made = b.node("conv", wide, kernel, strides=conv.strides, dilations=conv.dilations)
     batch, *counts, _ = made.tensor.shape
-    rank, filters = len(axes), conv.kernel.tensor.shape[-1]
+    rank = len(axes)
     apart = b.reshape(made, (batch, *counts, *(axis.kept for axis in axes), filters))
     outer = (0,) * (rank + 1)
     before = tuple(axis.skipped for axis in axes)
@@ -182,6 +213,26 @@ def _by_phases(b: Builder, conv: _Spread) -> Node:
     whole = b.reshape(mixed, (batch, *sizes, filters))
     nothing, ones = (0,) * (rank + 2), (1,) * (rank + 2)
     return b.node("slice", whole, starts=nothing, sizes=(batch, *conv.sizes, filters), steps=ones)
+
+
+def _each_phase(
+    b: Builder, conv: _Spread, wide: Node, each: Sequence[Sequence[_Taps]], counts: Sequence[int]
+) -> Node:
+    """The phases' results beside each other, each of a convolution with its own taps alone: for a
+    window of 3 and a stride of 2 these are 9 in all, where one convolution for all has 16."""
+    made = []
+    (batch, *_), (*_, channels, filters) = wide.tensor.shape, conv.kernel.tensor.shape
+    ones = (1,) * wide.tensor.rank
+    for taps in itertools.product(*each):
+        kernel = b.node(
+            "slice", conv.kernel, starts=(*(t.of_kernel for t in taps), 0, 0),
+            sizes=(*(t.count for t in taps), channels, filters),
+            steps=(*(gap + 1 for gap in conv.interior), 1, 1),
+        )  # fmt: skip
+        whole = b.node("conv", wide, kernel, strides=conv.strides, dilations=conv.dilations)
+        starts, sizes = (0, *(t.of_x for t in taps), 0), (batch, *counts, filters)
+        made.append(b.node("slice", whole, starts=starts, sizes=sizes, steps=ones))
+    return b.node("concat", *made, axis=len(ones) - 1)
 
 
 def _kernel_of_phases(b: Builder, kernel: Node, axes: list[_Phases]) -> Node:

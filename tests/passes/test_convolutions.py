@@ -9,6 +9,7 @@ from graphs import build, examples, ops_of
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.interpret import interpret
+from graphc.passes import convolutions
 from graphc.passes.shapes import Builder
 from graphc.passes.simplify import simplify
 
@@ -42,9 +43,17 @@ def gaps_of(graph: Graph) -> list[int]:
     return [gap for node in graph.nx if node.op == "pad" for gap in node.attrs["interior"]]
 
 
+@pytest.fixture(params=[16, 1], ids=["together", "each"])
+def least_filters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Phases of few filters are one convolution: here all of them, or none."""
+    monkeypatch.setattr(convolutions, "LEAST_FILTERS", request.param)
+    least: int = request.param
+    return least
+
+
 @pytest.mark.parametrize("stride", [2, 3, 4])
 @pytest.mark.parametrize("window", range(1, 6))
-def test_phases_along_one_axis(stride: int, window: int) -> None:
+def test_phases_along_one_axis(stride: int, window: int, least_filters: int) -> None:
     for low, high, count in itertools.product(range(4), (0, 1, 3), (1, 2, 5)):
         if low + (count - 1) * stride + 1 + high < window:
             continue
@@ -56,13 +65,26 @@ def test_phases_along_one_axis(stride: int, window: int) -> None:
         assert not any(gaps_of(agree(graph)))
 
 
-def test_phases_along_some_axes() -> None:
+def test_phases_along_some_axes(least_filters: int) -> None:
     def function(b: Builder, x: Node, kernel: Node) -> Node:
         wide = spread(b, x, (2, 3, 1), (1, 4, 2), (1, 0, 2))
         return conv(b, wide, kernel, dilations=(1, 2, 1))
 
     graph = build(function, "f32[batch, 3, 4, 5, 3]", "f32[3, 3, 2, 3, 2]")
     assert not any(gaps_of(agree(graph)))
+
+
+def test_each_phase_has_its_own_taps() -> None:
+    """Those of a window of 3 by 3, 2 apart: 2 by 2, 2 by 1, 1 by 2 and 1."""
+
+    def function(b: Builder, x: Node, kernel: Node) -> Node:
+        return conv(b, spread(b, x, (2, 2), (1, 1), (1, 1)), kernel)
+
+    small = agree(build(function, "f32[batch, 4, 4, 3]", "f32[3, 3, 3, 16]"))
+    kernels = [small.operands(n)[1].tensor.shape[:2] for n in small.nodes() if n.op == "conv"]
+    assert sorted(kernels) == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    # All read one padded x.
+    assert ops_of(small).count("pad") == 1
 
 
 def test_dilated_kernels_keep_their_gaps() -> None:
