@@ -11,8 +11,9 @@ from graphc.ir.graph import Graph
 from graphc.ir.place import arena_size, strip_memory
 from graphc.ir.types import BATCH, Dim, Size, TensorType, evaluate
 
-# The most rows of a batch that all threads go through a strip with together.
-FEW_ROWS = 15
+# The most rows of a batch that all threads go through a strip with together. What they are summed
+# to depends on that, and so it does not depend on the number of threads.
+FEW_ROWS = 3
 PARAMETER_NAMES = ("threads", "steps", "rows", "batch")
 
 

@@ -288,20 +288,20 @@ class Worker:
         """strip.N(control, thread, step): the batch, a few rows at a time through all kernels.
 
         A thread has parts of the batch: those of partial gradients where there are any, else parts
-        of as many rows as are taken at a time. A batch with less than a few rows goes through the
-        kernels as it does outside of strips.
+        of as many rows as are taken at a time. A batch of few rows goes through the kernels as it
+        does outside of strips, as the first part of all sums; their other parts are 0 then.
         """
         kernels = [node for nodes, _ in cut for node in nodes]
         sums, most = max(map(parts_summed, kernels)), kernels[0].attrs["strip_rows"]
-        functions = [self._strip_part(f"{number}.{at}", not sums, *p) for at, p in enumerate(cut)]
+        functions = [self._strip_part(f"{number}.{at}", *some) for at, some in enumerate(cut)]
         function, _ = self._enter(f"strip.{number}")
         e = self.e
         batch = e.symbols[BATCH]
 
-        def through(first: ir.Value, rows: ir.Value, part: ir.Value, new: ir.Value) -> None:
+        def through(first: ir.Value, rows: ir.Value, part: ir.Value, *how: ir.Value) -> None:
             for inner in functions:
-                where = [first, rows, i64(most), part, new, i64(0)]
-                e.ir.call(inner, [self.control, self.thread, self.step, *where])
+                where = [self.control, self.thread, self.step, first, rows, part, *how]
+                e.ir.call(inner, where)
 
         def in_parts(count: ir.Value) -> None:
             with e.loop(*e.share(count, self.thread, self.threads), 1) as (part, _, _):
@@ -310,35 +310,31 @@ class Worker:
                 with e.loop(low, e.intrinsic("smax", high, e.add(low, 1)), most) as (at, _, _):
                     rows = e.minimum(i64(most), e.sub(high, at))
                     new = e.ir.zext(e.ir.icmp_signed("==", at, low), I64)
-                    through(at, rows, part, new)
+                    through(at, rows, part, i64(most), new, i64(0))
 
-        if sums:
-            in_parts(i64(sums))
-        else:
-            few = e.ir.icmp_signed("<=", batch, i64(FEW_ROWS))
-            with e.ir.if_else(few) as (then, otherwise):
-                with then:
-                    for inner in functions:
-                        where = [i64(0), batch, batch, i64(0), i64(1), i64(1)]
-                        e.ir.call(inner, [self.control, self.thread, self.step, *where])
-                with otherwise:
-                    # As many for each thread.
-                    most_of_all = e.mul(self.threads, most)
-                    each = e.div(e.add(batch, e.sub(most_of_all, i64(1))), most_of_all)
-                    in_parts(e.mul(each, self.threads))
+        few = e.ir.icmp_signed("<=", batch, i64(FEW_ROWS))
+        with e.ir.if_else(few) as (then, otherwise):
+            with then:
+                through(i64(0), batch, i64(0), batch, i64(1), i64(1))
+                others = e.loop(*e.share(i64(sums), self.thread, self.threads), 1)
+                with others as (part, _, _), e.ir.if_then(e.ir.icmp_signed(">", part, i64(0))):
+                    through(i64(0), i64(0), part, i64(most), i64(1), i64(0))
+            with otherwise:
+                # As many for each thread, where it does not matter how many there are.
+                each = e.mul(self.threads, most)
+                turns = e.div(e.add(batch, e.sub(each, i64(1))), each)
+                in_parts(i64(sums) if sums else e.mul(turns, self.threads))
         self.begin()
         self._meet()
         e.ir.ret_void()
         return function
 
-    def _strip_part(
-        self, name: str, may_share: bool, nodes: list[Node], after: Node | None
-    ) -> ir.Function:
-        """strip.N.M(control, thread, step, first row, rows, rows of the strip's memory, part,
+    def _strip_part(self, name: str, nodes: list[Node], after: Node | None) -> ir.Function:
+        """strip.N.M(control, thread, step, first row, rows, part, rows of the strip's memory,
         whether these are its first rows, whether threads share them): some of a strip's kernels.
         """
         function, row = self._enter(f"strip.{name}", *[I64] * 6)
-        first, rows, room, part, new, shared = function.args[3:]
+        first, rows, part, room, new, shared = function.args[3:]
         e = self.e
         e.symbols[BATCH] = rows
         together = e.ir.icmp_signed("==", shared, i64(1))
@@ -361,7 +357,7 @@ class Worker:
             assert node is not None
             more = [{"first": new, "row": first}[name] for name in strip_arguments(node)]
             self._call(self.graph, node, address, thread, threads, *more)
-            if may_share and following and following.attrs["phase"] != node.attrs["phase"]:
+            if following and following.attrs["phase"] != node.attrs["phase"]:
                 with e.ir.if_then(together):
                     self._meet()
         e.ir.ret_void()

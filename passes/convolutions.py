@@ -197,6 +197,15 @@ def _by_phases(b: Builder, conv: _Spread) -> Node:
     else:
         kernel = _kernel_of_phases(b, conv.kernel, axes)
         made = b.node("conv", wide, kernel, strides=conv.strides, dilations=conv.dilations)
+    batch = made.tensor.shape[0]
+    rank = len(axes)
+    whole = _interleaved(b, made, axes, filters)
+    nothing, ones = (0,) * (rank + 2), (1,) * (rank + 2)
+    return b.node("slice", whole, starts=nothing, sizes=(batch, *conv.sizes, filters), steps=ones)
+
+
+def _interleaved(b: Builder, made: Node, axes: list[_Phases], filters: int) -> Node:
+    """Phases that stand beside each other, each in the others' gaps."""
     batch, *counts, _ = made.tensor.shape
     rank = len(axes)
     apart = b.reshape(made, (batch, *counts, *(axis.kept for axis in axes), filters))
@@ -210,9 +219,7 @@ def _by_phases(b: Builder, conv: _Spread) -> Node:
     order = [at for axis in range(rank) for at in (1 + axis, 1 + rank + axis)]
     mixed = b.node("transpose", apart, permutation=(0, *order, 2 * rank + 1))
     sizes = (count * axis.s for count, axis in zip(counts, axes, strict=True))
-    whole = b.reshape(mixed, (batch, *sizes, filters))
-    nothing, ones = (0,) * (rank + 2), (1,) * (rank + 2)
-    return b.node("slice", whole, starts=nothing, sizes=(batch, *conv.sizes, filters), steps=ones)
+    return b.reshape(mixed, (batch, *sizes, filters))
 
 
 def _each_phase(

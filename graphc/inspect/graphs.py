@@ -32,7 +32,7 @@ PASSES = {
     "segments": "keeps still less: does products again as well, a segment at a time",
     "legalize": "what fuse begins with: brings nodes to what single kernels can do",
     "fuse": "groups nodes into kernels",
-    "schedule": "orders kernels into phases",
+    "schedule": "orders kernels into phases, and those that go through the batch in strips",
     "memory": "gives every value a place",
 }
 

@@ -227,8 +227,9 @@ _op("item", "x", "one result of a node that has several", attributes={"index": "
 
 # Attributes that passes add to any node: why it is in memory and not only in a kernel's registers,
 # where it stands in the schedule and in memory, the dimension whose rows each belong to one thread
-# throughout a loop, for what it makes a value of the forward pass again, and how a contraction is
-# cut into blocks, if not as codegen/blocking.py would.
+# throughout a loop, for what it makes a value of the forward pass again, how a contraction is cut
+# into blocks, if not as codegen/blocking.py would, and with which other kernels one goes through
+# the batch, how many rows at a time.
 ANNOTATIONS: dict[str, str] = {
     "kept": "str", "phase": "int", "owned": "dim", "place": "str", "again": "str", "plan": "str",
     "strip": "int", "strip_rows": "int",

@@ -117,9 +117,8 @@ def strip_arguments(kernel: Node) -> list[str]:
 
 
 def strip_memory(graph: Graph) -> tuple[int, int]:
-    """Bytes of a planned graph's strips: of each thread's own; and for each row where all threads
-    share a batch of a few rows, which strips that sum do not."""
-    sums = {strip_of(n) for n in graph.nodes() if n.op == "fused" and parts_summed(n)}
+    """Bytes of a planned graph's strips: of each thread's own, and for each row of a batch of a few
+    rows, which all threads share."""
     own = shared = 0
     for node in graph.nodes():
         if node.op != "item" or not (place := place_of(node.attrs)).in_strip:
@@ -128,9 +127,7 @@ def strip_memory(graph: Graph) -> tuple[int, int]:
         rows = kernel.attrs["strip_rows"]
         assert isinstance(rows, int)
         end = sum(split(term)[1] for term in (*place.offset, buffer_size(node.tensor)))
-        own = max(own, end * rows)
-        if strip_of(kernel) not in sums:
-            shared = max(shared, end)
+        own, shared = max(own, end * rows), max(shared, end)
     return own, shared
 
 
