@@ -64,14 +64,14 @@ Life = tuple[int, int]
 def _lives(graph: Graph, items: list[Node]) -> dict[Node, Life]:
     """The phases in which these values are made, and read for the last time."""
     kernels = [n for n in graph.nodes() if n.op in KERNELS]
-    strips: dict[int, list[int]] = defaultdict(list)
-    for kernel in kernels:
-        strips[strip_of(kernel)].append(kernel.attrs["phase"])
+    strips: dict[int, Life] = {}
+    for kernel in kernels:  # in the order of their phases
+        phase, number = kernel.attrs["phase"], strip_of(kernel)
+        strips[number] = strips.get(number, (phase,))[0], phase
 
     def ends(kernel: Node) -> Life:
-        if number := strip_of(kernel):
-            return min(strips[number]), max(strips[number])
-        return kernel.attrs["phase"], kernel.attrs["phase"]
+        phase, number = kernel.attrs["phase"], strip_of(kernel)
+        return strips[number] if number else (phase, phase)
 
     lives = {}
     for item in items:
@@ -107,15 +107,16 @@ def _starts(lives: Mapping[Node, Life]) -> tuple[dict[Node, int], dict[tuple[str
 
 def _in_strips(graph: Graph, items: list[Node]) -> dict[Node, Place]:
     """Places of values that only kernels of one strip read."""
-    members: dict[int, list[Node]] = defaultdict(list)
+    members: dict[int, set[Node]] = defaultdict(set)
     for kernel in graph.nodes():
         if number := strip_of(kernel):
-            members[number].append(kernel)
+            members[number].add(kernel)
+    results = set(graph.outputs.values())
     within: dict[int, dict[Node, Life]] = defaultdict(dict)
     for item in items:
         (kernel,) = graph.operands(item)
         number = strip_of(kernel)
-        if number and is_within(graph, item, members[number]):
+        if number and is_within(graph, item, members[number], results):
             phases = [k.attrs["phase"] for k in (kernel, *reading_kernels(graph, item))]
             within[number][item] = (phases[0], max(phases))
     places = {}

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Set
 from dataclasses import dataclass
-from functools import partial
 
 import networkx as nx
 
@@ -63,7 +62,8 @@ def find_strips(graph: Graph, order: nx.DiGraph) -> tuple[dict[Node, int], dict[
         graph: fused.
         order: which kernels come before which others.
     """
-    able = {kernel for kernel in order if _goes_row_by_row(graph, kernel)}
+    results = set(graph.outputs.values())
+    able = {kernel for kernel in order if _goes_row_by_row(graph, kernel, results)}
     while True:
         stage = _stages(order, able)
         kernels = defaultdict(set)
@@ -86,11 +86,12 @@ def _stages(order: nx.DiGraph, able: Collection[Node]) -> dict[Node, int]:
     return stage
 
 
-def _goes_row_by_row(graph: Graph, kernel: Node) -> bool:
+def _goes_row_by_row(graph: Graph, kernel: Node, results: Set[Node]) -> bool:
     """Whether a row of the results follows from that row of the operands, for any few rows."""
     if kernel.op != "fused" or kernel.attrs["kind"] == "scatter":
         return False
-    if any(map(partial(_has_several_rows, graph), (*graph.operands(kernel), *graph.users(kernel)))):
+    arguments = (n for n in graph.operands(kernel) if n.op == "input")
+    if any(map(_has_several_rows, (*arguments, *results.intersection(graph.users(kernel))))):
         return False
     body: Graph = kernel.attrs["body"]
     streamed = {inner for inner in body.inputs() if row_bytes(inner)}
@@ -105,11 +106,9 @@ def _goes_row_by_row(graph: Graph, kernel: Node) -> bool:
     )
 
 
-def _has_several_rows(graph: Graph, node: Node) -> bool:
+def _has_several_rows(argument: Node) -> bool:
     """Whether an argument of the program has several rows for each of the batch."""
-    if node.op != "input" and node not in graph.outputs.values():
-        return False
-    first = node.tensor.shape[:1]
+    first = argument.tensor.shape[:1]
     return any(isinstance(dim, Size) and BATCH in dim.symbols and dim.factor != 1 for dim in first)
 
 
@@ -134,16 +133,16 @@ def _is_worth_reading(product: Node, matrix: Node) -> bool:
     return isinstance(size, Size) or size <= SMALL_MATRIX or rows >= LEAST_PLACES
 
 
-def is_within(graph: Graph, item: Node, kernels: Collection[Node]) -> bool:
+def is_within(graph: Graph, item: Node, kernels: Set[Node], results: Set[Node]) -> bool:
     """Whether nothing but these kernels reads one's value: then a strip's rows of it are enough."""
-    if not row_bytes(item) or _is_result(graph, item):
+    if not row_bytes(item) or _is_result(graph, item, results):
         return False
-    return all(reader in kernels for reader in reading_kernels(graph, item))
+    return kernels.issuperset(reading_kernels(graph, item))
 
 
-def _is_result(graph: Graph, node: Node) -> bool:
+def _is_result(graph: Graph, node: Node, results: Set[Node]) -> bool:
     views = (user for user in graph.users(node) if user.op not in KERNELS)
-    return node in graph.outputs.values() or any(_is_result(graph, view) for view in views)
+    return node in results or any(_is_result(graph, view, results) for view in views)
 
 
 def _read_within(graph: Graph, kernels: Set[Node]) -> int:
