@@ -39,6 +39,7 @@ class Pace:
         self.seconds: dict[int, float] = {}  # a step's, by place, where it is known
         self.budget = 0.0  # seconds that tries may cost
         self.warm = False  # whether steps were run: the first one touches memory for the first time
+        self.doubted = False  # whether what was left for another number is tried again, for free
 
     def part(self, steps: int) -> tuple[int, int]:
         """(threads, steps) to run next, of so many steps; `note` is told how long that took."""
@@ -67,20 +68,25 @@ class Pace:
             if spent < TRY_SECONDS:
                 return
             self.seconds[self.trying] = spent / done
-            if spent / done < BETTER * self.seconds[self.at]:
+            better = spent / done < BETTER * self.seconds[self.at]
+            # What seemed slow may have been held up once: it has another chance before it is left.
+            self.doubted = better and not self.doubted
+            if better:
                 self.at = self.trying
             self.trying = None
             self.direction = -self.direction
         self.tried = (0, 0.0)
 
     def _begin(self) -> None:
-        """Begins a try, if there is another number and the budget allows it; the first is free."""
+        """Begins a try, if there is another number and the budget allows it; free are the first one,
+        and the one that follows a change, of what was left."""
         if not 0 <= self.at + self.direction < len(self.counts):
             self.direction = -self.direction
         place = self.at + self.direction
         if self.at not in self.seconds or not 0 <= place < len(self.counts):
             return
-        if place not in self.seconds or max(TRY_SECONDS, self._guess(place)) <= self.budget:
+        free = self.doubted or place not in self.seconds
+        if free or max(TRY_SECONDS, self._guess(place)) <= self.budget:
             self.trying, self.tried = place, (0, 0.0)
 
     def _guess(self, place: int) -> float:

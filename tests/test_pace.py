@@ -47,6 +47,15 @@ def test_the_choice_follows_the_machine() -> None:
     assert pace.counts[pace.at] == 2
 
 
+def test_being_held_up_once_does_not_matter() -> None:
+    """The first time that all threads are judged they take three times as long."""
+    pace = Pace(2)
+    run(pace, {2: 0.003, 1: 0.002}, 0.5)
+    assert pace.seconds == {0: pytest.approx(0.003)}
+    spent = run(pace, {2: 0.001, 1: 0.002}, 0.2)
+    assert pace.counts[pace.at] == 2 and spent[1] < 0.02
+
+
 def test_steps_that_are_long_are_tried_seldom() -> None:
     spent = run(Pace(2), {2: 0.5, 1: 1.0}, 100.0)
     assert spent[1] <= 100 * SHARE + 1
