@@ -22,6 +22,7 @@ from .blocking import (
     blocked,
     contraction_scratch,
     kept_bytes,
+    multiplier,
     plan_contraction,
     tile_rows,
     whole_segments,
@@ -55,7 +56,7 @@ def alternatives(
     plan = plan_contraction(body, node, target)
     most = CLOSE * estimate(plan, sizes)
     found = [plan]
-    for kind, count in zip(_changed(plan, target.for_columns(plan.product.n)), MOST, strict=True):
+    for kind, count in zip(_changed(plan, multiplier(plan.product, target)), MOST, strict=True):
         close = [
             other
             for other in dict.fromkeys(kind)

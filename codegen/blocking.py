@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -53,6 +54,11 @@ class Contraction:
         return f"{tile} k{self.k_block} chunk {self.chunk_tiles} group {self.group}"
 
     @property
+    def together(self) -> int:
+        """Elements of K in a vector, for each column."""
+        return elements_together(self.product, self.lanes)
+
+    @property
     def width(self) -> int:
         """Columns of a tile."""
         return self.tile_vectors * self.lanes
@@ -76,7 +82,7 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
             does not fit the product.
     """
     p = product_of(node, body.operands[node])
-    target = target.for_columns(p.n)
+    target = multiplier(p, target)
     if not (p.a.is_matrix or isinstance(p.a.depth, int)):
         raise Unsupported(f"{node.op} over an axis of size {p.a.depth}, which is not fixed")
     if "plan" in node.attrs:
@@ -104,6 +110,24 @@ def plan_contraction(body: Body, node: Node, target: Target) -> Contraction:
     else:
         group = min(max(target.panel_bytes // (4 * width * k_block), 1), panels)
     return Contraction(p, rows, vectors, target.lanes, k_block, group, chunk, 1 if long else group)
+
+
+def elements_together(p: Product, lanes: int) -> int:
+    """How many elements of K a vector has room for beside each other, for each column of C.
+
+    Only where these are neighbours in A: in a convolution, whose windows' rows are contiguous.
+    """
+    depth = p.a.depth
+    if p.a.is_matrix or p.a.stride != 1 or p.transpose_b or not isinstance(depth, int):
+        return 1
+    columns = 1 << (p.n - 1).bit_length()
+    return math.gcd(lanes // columns, depth) if 2 * columns <= lanes else 1
+
+
+def multiplier(p: Product, target: Target) -> Target:
+    """Whose vectors to multiply with: narrower ones for few columns, if they do not have several
+    elements of K."""
+    return target if elements_together(p, target.lanes) > 1 else target.for_columns(p.n)
 
 
 def blocked(

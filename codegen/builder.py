@@ -285,6 +285,31 @@ class Emitter:
         lanes = self.target.lanes
         return ir.Constant(ir.VectorType(I1, lanes), [int(lane < valid) for lane in range(lanes)])
 
+    def fold_groups(self, value: ir.Value, size: int) -> ir.Value:
+        """The sums of so many neighbouring lanes each, one after the other: halves first."""
+        lanes, half = value.type.count, size // 2
+        undefined = ir.Constant(value.type, ir.Undefined)
+
+        def shuffled(order: list[int]) -> ir.Value:
+            mask = ir.Constant(ir.VectorType(I32, lanes), order)
+            return self.ir.shuffle_vector(value, undefined, mask)
+
+        while half:
+            value = self.ir.fadd(value, shuffled([(at + half) % lanes for at in range(lanes)]))
+            half //= 2
+        return value if size == 1 else shuffled([at * size % lanes for at in range(lanes)])
+
+    def load_repeated(self, pointer: ir.Value, count: int, lanes: int) -> ir.Value:
+        """So many float32 of memory, again and again."""
+        type_ = ir.VectorType(F32, lanes)
+        if count == 2:  # as one number, which there is an instruction for
+            pair = self.ir.load(pointer, typ=F64, align=4)
+            return self.ir.bitcast(self.spread(pair, lanes // 2), type_)
+        few = self.ir.load(pointer, typ=ir.VectorType(F32, count), align=4)
+        undefined = ir.Constant(few.type, ir.Undefined)
+        order = ir.Constant(ir.VectorType(I32, lanes), [at % count for at in range(lanes)])
+        return self.ir.shuffle_vector(few, undefined, order)
+
     def fold_lanes(
         self, value: ir.Value, combine: Callable[[ir.Value, ir.Value], ir.Value]
     ) -> ir.Value:

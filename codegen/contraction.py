@@ -9,6 +9,9 @@ element by element broadcast. Every element of C is summed over K in order, what
 the number of threads. When the chunk's products are done, the epilogue goes over it row by row,
 while it is in cache.
 
+Where C has few columns, a vector holds several elements of K for each of them; their sums are added
+up in the epilogue, always in the same order.
+
 A gradient in parts that sums strips of a batch is one product, added to what was there.
 
 In a loop whose threads own rows, a thread's share are its rows, across all groups; and a B that is
@@ -33,7 +36,7 @@ from llvmlite import ir
 from graphc.ir.graph import Node
 from graphc.ir.types import Size, product
 
-from .blocking import plan_contraction
+from .blocking import multiplier, plan_contraction
 from .builder import I1, Emitter, i64
 from .epilogue import Epilogue, matrices_beside
 from .microkernel import CACHE_LINE, micro_kernel
@@ -102,9 +105,9 @@ class _Emitter:
         a, b = (body.access(o).leaf for o in body.operands[node])
         self.a = self.a_start = body.pointers[a]
         self.b = body.pointers[b]
-        self.source = Source(self.b, p.n, p.k, p.transpose_b, plan.k_block)
+        self.source = Source(self.b, p.n, p.k, p.transpose_b, plan.k_block, plan.together)
         self.lanes, self.width = plan.lanes, plan.width
-        self.multiplying = e.aimed(e.target.for_columns(p.n))
+        self.multiplying = e.aimed(multiplier(p, e.target))
         self.stripes, self.kept = scratch, kept
         if kept:
             self.is_kept = e.address(scratch, "u8", i64(-kept))
@@ -275,7 +278,9 @@ class _Emitter:
         for height in heights:
             count = e.div(e.sub(stop, row), height)
             end = e.add(row, e.mul(count, height))
-            micro = micro_kernel(self.multiplying, height, vectors, p.a, p.n, len(self.beside))
+            micro = micro_kernel(
+                self.multiplying, height, vectors, p.a, p.n, len(self.beside), plan.together
+            )
             with e.loop(row, end, height) as (at, _, _):
                 ahead = e.add(e.mul(e.add(self.base_row, at), p.n), panel.column)
                 is_first_tile = e.ir.icmp_signed("==", at, start)
@@ -339,6 +344,7 @@ class _Emitter:
         outer = self.epilogue.outer(e.add(self.base_row, row))
         for v, valid in enumerate(panel.valids):
             sums = e.load(e.address(base, "f32", i64(v * self.lanes)), "f32", self.lanes)
+            sums = e.fold_groups(sums, self.plan.together)
             column = e.add(panel.column, v * self.lanes)
             if e.first_strip is not None:
                 sums = self._with_earlier(sums, row, column, valid)

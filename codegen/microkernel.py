@@ -20,7 +20,7 @@ MOST_WRITTEN_OUT, MOST_MULTIPLIED = 4, 48
 
 
 def micro_kernel(
-    outer: Emitter, height: int, vectors: int, a: View, n: int, beside: int
+    outer: Emitter, height: int, vectors: int, a: View, n: int, beside: int, together: int
 ) -> ir.Function:
     """C[height, vectors] (+)= A B over a block of K, C in registers; shared in the module.
 
@@ -36,12 +36,14 @@ def micro_kernel(
         a: how to walk A.
         n: elements between rows of the matrices beside C.
         beside: how many of these there are.
+        together: elements of K in a vector, for each column; C has the sums of each apart.
     """
-    by = _written_out(a, height * vectors)
+    by = _written_out(a, height * vectors, together)
     segment = f"by_{by}" if by == a.depth else f"by_{by}s"
     shape = _label(a.row_stride) if a.is_matrix else segment
     name = f"micro_{height}x{vectors * outer.target.lanes}_{shape}_{_label(a.stride)}"
     name += f"_{beside}x{n}" if beside else ""
+    name += f"_{together}k" if together > 1 else ""
     module = outer.function.module
     if name in module.globals:
         return module.globals[name]
@@ -55,17 +57,19 @@ def micro_kernel(
     function.attributes.add("noinline")
     for argument in function.args[:3]:
         argument.add_attribute("noalias")
-    _MicroKernel(Emitter(function, outer.target, {}), height, vectors, a, n, beside).fill()
+    _MicroKernel(
+        Emitter(function, outer.target, {}), height, vectors, a, n, beside, together
+    ).fill()
     return function
 
 
-def _written_out(a: View, sums: int) -> int:
+def _written_out(a: View, sums: int, together: int) -> int:
     """How many elements of a segment are written out for this many sums, in a loop over as many
     segments as there are of these."""
     if not isinstance(a.depth, int):
         return 0
     most = min(max(MOST_MULTIPLIED // sums, 1), MOST_WRITTEN_OUT)
-    return max(by for by in range(1, most + 1) if a.depth % by == 0)
+    return together * max(by for by in range(1, most + 1) if a.depth // together % by == 0)
 
 
 def _label(stride: Dim) -> str:
@@ -73,8 +77,11 @@ def _label(stride: Dim) -> str:
 
 
 class _MicroKernel:
-    def __init__(self, e: Emitter, height: int, vectors: int, a: View, n: int, beside: int) -> None:
+    def __init__(
+        self, e: Emitter, height: int, vectors: int, a: View, n: int, beside: int, together: int
+    ) -> None:
         self.e, self.height, self.vectors, self.a, self.n = e, height, vectors, a, n
+        self.together = together
         (
             self.a_base, self.b_base, self.c_base, self.depth, self.first, k_stride, row_stride,
             self.next_base, self.next_step, *rest,
@@ -127,15 +134,18 @@ class _MicroKernel:
             for v in range(self.vectors)
         ]  # fmt: skip
         for row, place in enumerate(rows):
-            at = e.address(place, "f32", e.mul(self.k_stride, step))
-            spread = e.load_spread(at, self.lanes)
+            at = e.address(place, "f32", e.mul(self.k_stride, step * self.together))
+            if self.together > 1:
+                spread = e.load_repeated(at, self.together, self.lanes)
+            else:
+                spread = e.load_spread(at, self.lanes)
             for v in range(self.vectors):
                 result.append(e.fma(spread, b_row[v], sums[row * self.vectors + v]))
         return result
 
     def _steps(self, rows: list[Value], b_at: Value, sums: list[Value], count: int) -> list[Value]:
         """The first elements of a segment, written out."""
-        for step in range(count):
+        for step in range(count // self.together):
             sums = self._multiply(rows, b_at, sums, step)
         return sums
 
@@ -178,11 +188,11 @@ class _MicroKernel:
             e.address(self.a_base, "f32", e.ir.load(e.address(row_table, "i64", i64(row)), typ=I64))
             for row in range(self.height)
         ]
-        width = self.vectors * self.lanes
+        width = self.vectors * self.lanes // self.together
         with e.loop(i64(0), self.depth, 1, sums) as (segment, carried, carry):
             offset = e.ir.load(e.address(segment_table, "i64", segment), typ=I64)
             rows = [e.address(base, "f32", offset) for base in bases]
-            by = _written_out(self.a, self.height * self.vectors)
+            by = _written_out(self.a, self.height * self.vectors, self.together)
             known = i64(depth) if by == depth else self.segment_depth
             b_at = e.address(self.b_base, "f32", e.mul(e.mul(segment, known), width))
             if by == depth:

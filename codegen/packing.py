@@ -17,13 +17,15 @@ Value: TypeAlias = ir.Value
 
 @dataclass(frozen=True)
 class Source:
-    """The matrix B[K, N] in memory, or [N, K] when transposed, and K's blocks."""
+    """The matrix B[K, N] in memory, or [N, K] when transposed, K's blocks, and how many elements of
+    K a vector has for each column."""
 
     base: Value
     n: int
     k: Dim
     transposed: bool
     k_block: int
+    together: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ def pack(e: Emitter, b: Source, stripe: Stripe, packed: Value) -> None:
     if b.transposed:
         _pack_transposed(e, b, stripe, packed)
         return
+    if b.together > 1:
+        _pack_together(e, b, stripe, packed)
+        return
     lanes = e.target.lanes
     width = len(stripe.valids) * lanes
     with e.loop(i64(0), stripe.depth, 1) as (k, _, _):
@@ -49,6 +54,20 @@ def pack(e: Emitter, b: Source, stripe: Stripe, packed: Value) -> None:
             source = e.address(b.base, "f32", e.add(row, v * lanes))
             target = e.address(packed, "f32", e.add(e.mul(k, width), v * lanes))
             e.store(e.load(source, "f32", valid), target, "f32", lanes)
+
+
+def _pack_together(e: Emitter, b: Source, stripe: Stripe, packed: Value) -> None:
+    """Several elements of K for each column, element by element: there are few columns."""
+    lanes, (columns,) = e.target.lanes, stripe.valids
+    with e.loop(i64(0), stripe.depth, b.together) as (k, _, _):
+        target = e.address(packed, "f32", e.mul(e.div(k, b.together), lanes))
+        e.store(zeros(F32, lanes), target, "f32", lanes)
+        for at in range(b.together):
+            row = e.mul(e.add(e.add(stripe.k0, k), at), b.n)
+            for column in range(columns):
+                element = e.load_scalar(e.address(b.base, "f32", e.add(row, column)), "f32")
+                place = e.address(target, "f32", i64(column * b.together + at))
+                e.ir.store(element, place, align=4)
 
 
 def _pack_transposed(e: Emitter, b: Source, stripe: Stripe, packed: Value) -> None:

@@ -15,7 +15,7 @@ of its terms does not depend on the number of threads.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Set
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import networkx as nx
@@ -86,7 +86,7 @@ def _stages(order: nx.DiGraph, able: Collection[Node]) -> dict[Node, int]:
     return stage
 
 
-def _goes_row_by_row(graph: Graph, kernel: Node, results: Set[Node]) -> bool:
+def _goes_row_by_row(graph: Graph, kernel: Node, results: set[Node]) -> bool:
     """Whether a row of the results follows from that row of the operands, for any few rows."""
     if kernel.op != "fused" or kernel.attrs["kind"] == "scatter":
         return False
@@ -133,19 +133,19 @@ def _is_worth_reading(product: Node, matrix: Node) -> bool:
     return isinstance(size, Size) or size <= SMALL_MATRIX or rows >= LEAST_PLACES
 
 
-def is_within(graph: Graph, item: Node, kernels: Set[Node], results: Set[Node]) -> bool:
+def is_within(graph: Graph, item: Node, kernels: set[Node], results: set[Node]) -> bool:
     """Whether nothing but these kernels reads one's value: then a strip's rows of it are enough."""
     if not row_bytes(item) or _is_result(graph, item, results):
         return False
     return kernels.issuperset(reading_kernels(graph, item))
 
 
-def _is_result(graph: Graph, node: Node, results: Set[Node]) -> bool:
+def _is_result(graph: Graph, node: Node, results: set[Node]) -> bool:
     views = (user for user in graph.users(node) if user.op not in KERNELS)
     return node in results or any(_is_result(graph, view, results) for view in views)
 
 
-def _read_within(graph: Graph, kernels: Set[Node]) -> int:
+def _read_within(graph: Graph, kernels: set[Node]) -> int:
     """Bytes a row of values that one of these kernels makes and another one reads."""
     items = {item for kernel in kernels for item in graph.users(kernel)}
     return sum(
