@@ -78,8 +78,8 @@ class Pace:
         self.tried = (0, 0.0)
 
     def _begin(self) -> None:
-        """Begins a try, if there is another number and the budget allows it; free are the first one,
-        and the one that follows a change, of what was left."""
+        """Begins a try, if there is another number and the budget allows it. Free are the first,
+        and that of the number left by a change."""
         if not 0 <= self.at + self.direction < len(self.counts):
             self.direction = -self.direction
         place = self.at + self.direction
