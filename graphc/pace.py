@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 
-# Of the time, what trying another number of threads may cost.
+# Of the time, what trying another number of threads may take; more threads, which are faster as a
+# rule, may take twice as much.
 SHARE = 0.04
 # Seconds that a number of threads runs for, over several calls if need be, before it is judged: the
 # first steps of a call start threads and find caches cold.
@@ -39,7 +40,8 @@ class Pace:
         self.seconds: dict[int, float] = {}  # a step's, by place, where it is known
         self.budget = 0.0  # seconds that tries may cost
         self.warm = False  # whether steps were run: the first one touches memory for the first time
-        self.doubted = False  # whether what was left for another number is tried again, for free
+        self.doubted = False  # whether what was left for another number is tried again
+        self.free = False  # whether the present try costs nothing
 
     def part(self, steps: int) -> tuple[int, int]:
         """(threads, steps) to run next, of so many steps; `note` is told how long that took."""
@@ -64,7 +66,8 @@ class Pace:
             known = self.seconds.setdefault(self.at, spent / done)
             self.seconds[self.at] = known + min(1.0, spent / MEMORY) * (spent / done - known)
         else:
-            self.budget = min(0.0, self.budget - seconds)
+            if not self.free:
+                self.budget = min(0.0, self.budget - self._price(self.trying, seconds))
             if spent < TRY_SECONDS:
                 return
             self.seconds[self.trying] = spent / done
@@ -85,9 +88,13 @@ class Pace:
         place = self.at + self.direction
         if self.at not in self.seconds or not 0 <= place < len(self.counts):
             return
-        free = self.doubted or place not in self.seconds
-        if free or max(TRY_SECONDS, self._guess(place)) <= self.budget:
+        self.free = self.doubted or place not in self.seconds
+        if self.free or self._price(place, max(TRY_SECONDS, self._guess(place))) <= self.budget:
             self.trying, self.tried = place, (0, 0.0)
+
+    def _price(self, place: int, seconds: float) -> float:
+        """What a try of so many seconds costs."""
+        return seconds / 2 if place < self.at else seconds
 
     def _guess(self, place: int) -> float:
         """About what a step takes: at worst half the threads take twice as long."""

@@ -33,7 +33,7 @@ def test_one_thread_runs_when_others_hold_it_up(most: int) -> None:
     counts = Pace(most).counts
     assert counts[0] == most and counts[-1] == 1
     spent = run(Pace(most), {count: 0.001 * count for count in counts}, 100.0)
-    assert spent[1] / sum(spent.values()) > 1 - SHARE - 0.03
+    assert spent[1] / sum(spent.values()) > 1 - 2 * SHARE - 0.02
 
 
 def test_the_choice_follows_the_machine() -> None:
