@@ -29,6 +29,8 @@ LONG_CHUNK_BYTES = 128 * 1024
 LONG_K_BLOCK = 128
 # K's block when it is known only at run time: with a group of panels, within the second cache.
 SYMBOLIC_K_BLOCK = 512
+# Elements of a page: what is so many apart has the same place in the first-level cache.
+PAGE_ELEMENTS = 1024
 # The batch size that K is guessed with.
 GUESS = 32
 # Bytes of a loop's constant, packed, that each thread keeps: within the second-level cache.
@@ -66,6 +68,17 @@ class Contraction:
     @property
     def chunk_rows(self) -> int:
         return self.chunk_tiles * self.tile_rows
+
+    @property
+    def packed_rows(self) -> int:
+        """Of A, that are packed for each chunk: where what follows along K is pages apart, and so
+        falls into a few places of the first-level cache, although several tiles read each line of
+        it. 0 where A is read where it is."""
+        a = self.product.a
+        if not (a.is_matrix and a.row_stride == 1 and isinstance(a.stride, int)):
+            return 0
+        shared = 2 * 4 * self.tile_rows <= CACHE_LINE
+        return self.chunk_rows if shared and a.stride % PAGE_ELEMENTS == 0 else 0
 
     @property
     def block_segments(self) -> int:
@@ -184,6 +197,7 @@ def contraction_scratch(plan: Contraction, target: Target) -> int:
     """Bytes that a thread needs: a group's packed stripes and chunk of C, and A's offsets."""
     tables = 0 if plan.product.a.is_matrix else plan.chunk_rows + plan.block_segments
     floats = (plan.stripes * plan.k_block + plan.group * plan.chunk_rows) * plan.width
+    floats += plan.packed_rows * plan.k_block
     return max(4 * floats + 8 * tables, thin_scratch(plan.product, target.lanes))
 
 

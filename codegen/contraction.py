@@ -5,9 +5,9 @@ split by tiles of C: a thread takes a run of tiles, group of panels by group (a 
 C as wide as the register tile; a group is a few of them). A chunk of rows is finished across a
 group before the next. For each block of K it packs B's stripe for each panel, unless that is still
 there from the chunk before, and micro-kernels walk down the panel's rows; A is read where it is,
-element by element broadcast. Every element of C is summed over K in order, whatever the tile and
-the number of threads. When the chunk's products are done, the epilogue goes over it row by row,
-while it is in cache.
+element by element broadcast, unless its strides do not suit the cache. Every element of C is summed
+over K in order, whatever the tile and the number of threads. When the chunk's products are done,
+the epilogue goes over it row by row, while it is in cache.
 
 Where C has few columns, a vector holds several elements of K for each of them; their sums are added
 up in the epilogue, always in the same order.
@@ -41,7 +41,7 @@ from .builder import I1, Emitter, i64
 from .epilogue import Epilogue, matrices_beside
 from .microkernel import CACHE_LINE, micro_kernel
 from .operands import Loops, product_of
-from .packing import Source, Stripe, pack
+from .packing import Source, Stripe, pack, pack_rows
 from .thin import THIN_ROWS, emit_thin, may_be_thin
 from .values import Body, counting
 
@@ -118,6 +118,9 @@ class _Emitter:
         self.chunk = e.address(scratch, "f32", i64(plan.stripes * self.stripe))
         self.row_table = e.address(self.chunk, "f32", i64(plan.group * self.panel_chunk))
         self.segment_table = e.address(self.row_table, "i64", i64(plan.chunk_rows))
+        self.view, self.packed = p.a, self.row_table
+        if plan.packed_rows:
+            self.view = replace(p.a, stride=plan.packed_rows)
         self.m, self.k_start, self.k_stop = e.dim(p.m), i64(0), e.dim(p.k)
         self.base_row: Value = i64(0)
         # Along offsets from tables nothing is fetched ahead.
@@ -204,10 +207,19 @@ class _Emitter:
                     segment = self.product.a.depth
                     first, count = e.div(k0, segment), e.div(depth, segment)
                     self._fill_table(self.segment_table, self.product.a.segments, first, count)
+                if plan.packed_rows:
+                    self._pack_rows(chunk, k0, depth)
                 block = _Block(k0, depth, fresh)
                 self._each_panel(span, panels, partial(self._multiply, chunk, block))
             with e.loop(*chunk, 1) as (row, _, _):
                 self._each_panel(span, panels, partial(self._finish, chunk, row))
+
+    def _pack_rows(self, chunk: tuple[Value, Value], k0: Value, depth: Value) -> None:
+        """Lays out a block of the rows of A that a chunk reads."""
+        e, stride = self.e, self.e.dim(self.product.a.stride)
+        source = e.address(self.a, "f32", e.add(chunk[0], e.mul(k0, stride)))
+        count = e.sub(chunk[1], chunk[0])
+        pack_rows(e, source, stride, count, depth, self.packed, self.plan.packed_rows)
 
     def _fill_table(self, table: Value, loops: Loops, start: Value, count: Value) -> None:
         """Writes the offsets of `count` turns of nested loops, from turn `start` on."""
@@ -279,7 +291,7 @@ class _Emitter:
             count = e.div(e.sub(stop, row), height)
             end = e.add(row, e.mul(count, height))
             micro = micro_kernel(
-                self.multiplying, height, vectors, p.a, p.n, len(self.beside), plan.together
+                self.multiplying, height, vectors, self.view, p.n, len(self.beside), plan.together
             )
             with e.loop(row, end, height) as (at, _, _):
                 ahead = e.add(e.mul(e.add(self.base_row, at), p.n), panel.column)
@@ -288,12 +300,12 @@ class _Emitter:
                 e.ir.call(
                     micro,
                     [
-                        self._a_address(at, block.k0),
+                        self._a_address(at, block.k0, in_chunk),
                         panel.stripe,
                         self._chunk_row(panel, in_chunk),
                         depth,
                         e.ir.icmp_signed("==", block.k0, self.k_start),
-                        e.dim(p.a.stride),
+                        e.dim(self.view.stride),
                         e.dim(p.a.row_stride if p.a.is_matrix else p.a.depth),
                         *self._next_stripe(e.ir.and_(block.fresh, is_first_tile), block, panel),
                         *(e.address(pointer, "f32", ahead) for pointer in self.beside),
@@ -302,9 +314,11 @@ class _Emitter:
                 )
             row = end
 
-    def _a_address(self, row: Value, k: Value) -> Value:
+    def _a_address(self, row: Value, k: Value, in_chunk: Value) -> Value:
         """Where a tile of A begins; for a view by offsets, where the offsets count from."""
         e, a = self.e, self.product.a
+        if self.plan.packed_rows:
+            return e.address(self.packed, "f32", in_chunk)
         if not a.is_matrix:
             return self.a
         offset = e.add(e.mul(row, e.dim(a.row_stride)), e.mul(k, e.dim(a.stride)))

@@ -1,4 +1,4 @@
-"""Packing: a stripe of B laid out as the micro-kernel reads it."""
+"""Packing: operands laid out as the micro-kernel reads them."""
 
 from __future__ import annotations
 
@@ -54,6 +54,26 @@ def pack(e: Emitter, b: Source, stripe: Stripe, packed: Value) -> None:
             source = e.address(b.base, "f32", e.add(row, v * lanes))
             target = e.address(packed, "f32", e.add(e.mul(k, width), v * lanes))
             e.store(e.load(source, "f32", valid), target, "f32", lanes)
+
+
+def pack_rows(
+    e: Emitter, source: Value, stride: Value, count: Value, depth: Value, packed: Value, rows: int
+) -> None:
+    """Writes runs of `count` elements, `stride` apart, as rows of `rows` elements."""
+    lanes = e.target.lanes
+    whole = e.ir.icmp_signed("==", count, i64(rows))
+    with e.loop(i64(0), depth, 1) as (k, _, _):
+        start = e.address(source, "f32", e.mul(k, stride))
+        target = e.address(packed, "f32", e.mul(k, rows))
+        with e.ir.if_else(whole) as (then, otherwise):
+            with then:
+                for at in range(0, rows, lanes):
+                    valid = min(lanes, rows - at)
+                    value = e.load(e.address(start, "f32", i64(at)), "f32", valid)
+                    e.store(value, e.address(target, "f32", i64(at)), "f32", valid)
+            with otherwise, e.loop(i64(0), count, 1) as (at, _, _):
+                element = e.load_scalar(e.address(start, "f32", at), "f32")
+                e.ir.store(element, e.address(target, "f32", at), align=4)
 
 
 def _pack_together(e: Emitter, b: Source, stripe: Stripe, packed: Value) -> None:

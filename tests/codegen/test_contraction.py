@@ -66,6 +66,18 @@ def test_more_depth_than_a_block_holds(ta: bool, tb: bool, target: Target) -> No
 
 
 @each_target
+def test_rows_of_pages(target: Target) -> None:
+    """A transposed A whose rows are pages long is packed where tiles are small."""
+    types = itertools.chain.from_iterable(
+        operands(*size, True, False) for size in [(1024, 37, 19), (1024, 3001, 5), (2048, 1, 40)]
+    )
+    graph = build(products(True, False), *types)
+    check_against_interpreter(
+        graph, examples(graph, 1), target=target, threads=(1, 3), relative=1e-4, absolute=1e-3
+    )
+
+
+@each_target
 def test_symbolic_sizes(target: Target) -> None:
     """Rows by batch, as in a layer; depth by batch, as in its kernel's gradient."""
 
