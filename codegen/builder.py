@@ -211,13 +211,20 @@ class Emitter:
         single = self.ir.insert_element(single, scalar, ir.Constant(I32, 0))
         return self._repeat(single, lanes)
 
-    def _repeat(self, single: ir.Value, lanes: int) -> ir.Value:
-        undefined = ir.Constant(single.type, ir.Undefined)
-        return self.ir.shuffle_vector(single, undefined, zeros(I32, lanes))
+    def _repeat(self, few: ir.Value, lanes: int) -> ir.Value:
+        """The lanes of a short vector, again and again."""
+        count, undefined = few.type.count, ir.Constant(few.type, ir.Undefined)
+        order = ir.Constant(ir.VectorType(I32, lanes), [lane % count for lane in range(lanes)])
+        mask = zeros(I32, lanes) if count == 1 else order
+        return self.ir.shuffle_vector(few, undefined, mask)
 
-    def load_spread(self, pointer: ir.Value, lanes: int) -> ir.Value:
-        """A vector of one float in memory."""
-        return self._repeat(self.ir.load(pointer, typ=ir.VectorType(F32, 1), align=4), lanes)
+    def load_spread(self, pointer: ir.Value, lanes: int, count: int = 1) -> ir.Value:
+        """A vector of so many floats in memory, again and again."""
+        if count == 2:  # as one number, which there is an instruction for
+            pair = self.ir.load(pointer, typ=F64, align=4)
+            return self.ir.bitcast(self.spread(pair, lanes // 2), ir.VectorType(F32, lanes))
+        few = self.ir.load(pointer, typ=ir.VectorType(F32, count), align=4)
+        return self._repeat(few, lanes)
 
     def load_scalar(self, pointer: ir.Value, dtype: str) -> ir.Value:
         """One element; a bool as i1."""
@@ -285,43 +292,32 @@ class Emitter:
         lanes = self.target.lanes
         return ir.Constant(ir.VectorType(I1, lanes), [int(lane < valid) for lane in range(lanes)])
 
-    def fold_groups(self, value: ir.Value, size: int) -> ir.Value:
-        """The sums of so many neighbouring lanes each, one after the other: halves first."""
-        lanes, half = value.type.count, size // 2
-        undefined = ir.Constant(value.type, ir.Undefined)
-
-        def shuffled(order: list[int]) -> ir.Value:
-            mask = ir.Constant(ir.VectorType(I32, lanes), order)
-            return self.ir.shuffle_vector(value, undefined, mask)
-
-        while half:
-            value = self.ir.fadd(value, shuffled([(at + half) % lanes for at in range(lanes)]))
-            half //= 2
-        return value if size == 1 else shuffled([at * size % lanes for at in range(lanes)])
-
-    def load_repeated(self, pointer: ir.Value, count: int, lanes: int) -> ir.Value:
-        """So many float32 of memory, again and again."""
-        type_ = ir.VectorType(F32, lanes)
-        if count == 2:  # as one number, which there is an instruction for
-            pair = self.ir.load(pointer, typ=F64, align=4)
-            return self.ir.bitcast(self.spread(pair, lanes // 2), type_)
-        few = self.ir.load(pointer, typ=ir.VectorType(F32, count), align=4)
-        undefined = ir.Constant(few.type, ir.Undefined)
-        order = ir.Constant(ir.VectorType(I32, lanes), [at % count for at in range(lanes)])
-        return self.ir.shuffle_vector(few, undefined, order)
-
     def fold_lanes(
-        self, value: ir.Value, combine: Callable[[ir.Value, ir.Value], ir.Value]
+        self, value: ir.Value, combine: Callable[[ir.Value, ir.Value], ir.Value], size: int = 0
     ) -> ir.Value:
-        """Combines all lanes by halves, a fixed tree; the result is in every lane it touches."""
-        lanes, half = value.type.count, value.type.count // 2
-        undefined = ir.Constant(value.type, ir.Undefined)
+        """Combines all lanes, or each so many neighbours, by halves, a fixed tree; the result is in
+        every lane, or in the first one of the neighbours."""
+        lanes = value.type.count
+        half = (size or lanes) // 2
         while half:
             order = [(lane + half) % lanes for lane in range(lanes)]
-            mask = ir.Constant(ir.VectorType(I32, lanes), order)
-            value = combine(value, self.ir.shuffle_vector(value, undefined, mask))
+            value = combine(value, self._shuffled(value, order))
             half //= 2
         return value
+
+    def fold_groups(self, value: ir.Value, size: int) -> ir.Value:
+        """The sums of so many neighbouring lanes each, one after the other."""
+        if size == 1:
+            return value
+        lanes = value.type.count
+        sums = self.fold_lanes(value, self.ir.fadd, size)
+        return self._shuffled(sums, [lane * size % lanes for lane in range(lanes)])
+
+    def _shuffled(self, value: ir.Value, order: Sequence[int]) -> ir.Value:
+        """A vector of these lanes of another one."""
+        undefined = ir.Constant(value.type, ir.Undefined)
+        mask = ir.Constant(ir.VectorType(I32, len(order)), list(order))
+        return self.ir.shuffle_vector(value, undefined, mask)
 
 
 def _known(value: ir.Value) -> int | None:

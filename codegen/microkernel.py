@@ -135,10 +135,7 @@ class _MicroKernel:
         ]  # fmt: skip
         for row, place in enumerate(rows):
             at = e.address(place, "f32", e.mul(self.k_stride, step * self.together))
-            if self.together > 1:
-                spread = e.load_repeated(at, self.together, self.lanes)
-            else:
-                spread = e.load_spread(at, self.lanes)
+            spread = e.load_spread(at, self.lanes, self.together)
             for v in range(self.vectors):
                 result.append(e.fma(spread, b_row[v], sums[row * self.vectors + v]))
         return result
