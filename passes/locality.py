@@ -53,7 +53,7 @@ def _is_local(graph: Graph, kernel: Node, shared: set[Node], dim: Dim) -> bool:
     owned = {
         inner
         for inner, operand in zip(body.inputs(), graph.operands(kernel), strict=True)
-        if _source(graph, operand) not in shared
+        if viewed(graph, operand) not in shared
     }
     if any(n.tensor.shape[:1] != (dim,) for n in owned):
         return False
@@ -79,7 +79,7 @@ def follows_rows(body: Graph, owned: set[Node], dim: Dim) -> bool:
     return True
 
 
-def _source(graph: Graph, node: Node) -> Node:
+def viewed(graph: Graph, node: Node) -> Node:
     """What a view is of."""
     while node.op == "reshape":
         (node,) = graph.operands(node)

@@ -26,7 +26,7 @@ from graphc.ir.place import reading_kernels, row_bytes
 from graphc.ir.types import BATCH, Dim, Size
 
 from .legalize import PARTS
-from .locality import follows_rows
+from .locality import follows_rows, viewed
 
 # Bytes of what the largest kernel of a strip reads and writes: about half of a core's own cache.
 STRIP_BYTES = 512 * 1024
@@ -90,8 +90,9 @@ def _goes_row_by_row(graph: Graph, kernel: Node, results: set[Node]) -> bool:
     """Whether a row of the results follows from that row of the operands, for any few rows."""
     if kernel.op != "fused" or kernel.attrs["kind"] == "scatter":
         return False
-    arguments = (n for n in graph.operands(kernel) if n.op == "input")
-    if any(map(_has_several_rows, (*arguments, *results.intersection(graph.users(kernel))))):
+    operands = (viewed(graph, operand) for operand in graph.operands(kernel))
+    arguments = [n for n in (*operands, *graph.users(kernel)) if n.op == "input" or n in results]
+    if any(map(_has_several_rows, arguments)):
         return False
     body: Graph = kernel.attrs["body"]
     streamed = {inner for inner in body.inputs() if row_bytes(inner)}

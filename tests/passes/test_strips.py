@@ -15,6 +15,7 @@ from graphc.codegen.target import Target
 from graphc.ir.graph import Graph, Node
 from graphc.ir.interpret import interpret
 from graphc.ir.place import place_of, strip_memory, strip_of
+from graphc.ir.types import Size
 from graphc.passes import strips
 from graphc.passes.shapes import Builder
 
@@ -216,6 +217,19 @@ def test_rows_that_depend_on_the_batch(last: Callable[[Builder, Node, Node], Nod
     (kernel,) = planned.operands(item)
     assert strip_of(kernel) != 1 and 1 in in_strips(planned).values()
     check(graph, (33,))
+
+
+def test_views_of_arguments_with_several_rows() -> None:
+    """Where such an argument's rows are, a strip does not know: not by another shape of it either."""
+
+    def function(b: Builder, x: Node, kernel: Node) -> Node:
+        y = b.reshape(x, (Size(("batch",)), 9, 9, 4))
+        for _ in range(3):
+            y = relu(b, conv(b, y, kernel))
+        return y
+
+    graph = build(function, "f32[2*batch, 162]", "f32[3, 3, 4, 4]")
+    check(graph, (2, 20))
 
 
 def test_little_work_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
